@@ -5,5 +5,5 @@
 // Everything but verify.go and client.go is pure. The package keeps no state
 // but the verifier's keys and the client's look-ups in flight, and knows
 // neither browsers nor storage. The rules are those of
-// docs/protocol.md, which quotes Hull's own documents.
+// docs/hull-protocol.md.
 package hull

@@ -3,7 +3,9 @@ package hull
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -35,16 +37,39 @@ type Topic struct{ text string }
 // lower-cased, the others are taken byte for byte. ErrTopic: the kind is
 // unknown, or the value is empty or not UTF-8.
 func NewTopic(kind Kind, value string) (Topic, error) {
+	valid := utf8.ValidString(value) // first: Map would make it so
 	if kind == KindEmail {
-		value = strings.ToLower(strings.TrimSpace(value))
+		value = normalEmail(value)
 	}
 	switch {
-	case value == "" || !utf8.ValidString(value):
+	case value == "" || !valid:
 		return Topic{}, fmt.Errorf("%w: empty or not UTF-8", ErrTopic)
 	case kind != KindID && kind != KindExternalID && kind != KindEmail && kind != KindAnonymousID:
 		return Topic{}, fmt.Errorf("%w: unknown kind", ErrTopic)
 	}
 	return Topic{string(kind) + ":" + value}, nil
+}
+
+func normalEmail(value string) string { return strings.Map(lower, strings.TrimSpace(value)) }
+
+// isNormalEmail tells quickly that normalEmail would change nothing. It does not
+// know of what is not ASCII, and says no.
+func isNormalEmail(value []byte) bool {
+	for _, c := range value {
+		if c <= ' ' || c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+// lower leaves alone the few letters whose lower case is in ASCII, such as the
+// Kelvin sign: an address written with them is not the one without.
+func lower(r rune) rune {
+	if l := unicode.ToLower(r); r < utf8.RuneSelf || l >= utf8.RuneSelf {
+		return l
+	}
+	return r
 }
 
 // ParseTopic reads kind:value, the text of a topic.
@@ -64,6 +89,9 @@ func (t Topic) Kind() Kind {
 	kind, _, _ := strings.Cut(t.text, ":")
 	return Kind(kind)
 }
+
+// Rank is the kind's place in Kinds: the lower, the better.
+func (t Topic) Rank() int { return slices.Index(Kinds[:], t.Kind()) }
 
 // Value is the identifier without its kind.
 func (t Topic) Value() string {

@@ -1,0 +1,175 @@
+package hull
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// What counts as proof: the values of Policy.Verification.
+const (
+	VerifyPossession = "possession" // anonymous ids count as they are, the others when signed
+	VerifySigned     = "signed"     // nothing counts unless signed
+	VerifyOff        = "off"        // every claim counts
+)
+
+// possessionLength is how many characters an anonymous id needs before knowing
+// it says that the visitor's browser told it: shorter ones can be guessed.
+const possessionLength = 16
+
+// What Prove refuses.
+var (
+	ErrNoClaims      = errors.New("nothing is claimed")
+	ErrUnproven      = errors.New("no claim is proven")
+	ErrIdentityToken = errors.New("identity token or user_hash does not verify")
+)
+
+// Policy says which claims count for a connector.
+type Policy struct {
+	// Verification is VerifyPossession, VerifySigned or VerifyOff. Anything
+	// else is taken for VerifySigned, which admits least.
+	Verification string
+
+	// Secrets sign identity tokens and user hashes: one, or two while they are
+	// rotated. Empty ones are ignored. With none nothing can be signed.
+	Secrets []string
+
+	// PossessionServices are the prefixes `service:` with which an anonymous id
+	// still counts under VerifyPossession. The ids of other services can be
+	// counted through.
+	PossessionServices []string
+
+	// Connector is the id that an identity token's aud must contain, if it has
+	// one.
+	Connector string
+
+	// Limits bound the claims of an identity token as those of a page.
+	Limits ClaimLimits
+}
+
+// Proof says which claims count.
+type Proof struct {
+	Topics   []Topic  // those that count, best first
+	Signed   []bool   // whether the topic of the same index is signed
+	Unproven []string // claimed without any value that counts: id, external_id, email, anonymous_id
+}
+
+// Prove decides which of a page's claims count.
+//
+// identityToken, if any, is a JWT (HS256) whose claims under their own names take
+// the place of the page's. userHash, if any, is Intercom's: the hex HMAC-SHA256 of
+// the page's external_id, else of its email, and proves only that one.
+//
+// ErrIdentityToken: one of them is there and does not verify, whatever the policy;
+// the page is told instead of being served as somebody less. ErrNoClaims: nothing
+// is claimed. ErrUnproven: something is, but none of it counts.
+func Prove(claims Claims, identityToken, userHash string, policy Policy, now time.Time) (Proof, error) {
+	var signed []Topic
+	if userHash != "" {
+		topic, err := policy.hashed(claims, userHash)
+		if err != nil {
+			return Proof{}, err
+		}
+		signed = append(signed, topic)
+	}
+	if identityToken != "" {
+		said, err := policy.identity(identityToken, now)
+		if err != nil {
+			return Proof{}, err
+		}
+		claims = claims.replacedBy(said)
+		signed = append(signed, said.Topics()...)
+	}
+	return policy.prove(claims, signed)
+}
+
+func (p Policy) prove(claims Claims, signed []Topic) (Proof, error) {
+	if claims.Empty() {
+		return Proof{}, ErrNoClaims
+	}
+	var proof Proof
+	proven := make(map[Kind]bool)
+	for _, topic := range claims.Topics() {
+		isSigned := slices.Contains(signed, topic)
+		if isSigned || p.trusts(topic) {
+			proof.Topics = append(proof.Topics, topic)
+			proof.Signed = append(proof.Signed, isSigned)
+			proven[topic.Kind()] = true
+		}
+	}
+	if len(proof.Topics) == 0 {
+		return Proof{}, ErrUnproven
+	}
+	for _, topic := range claims.Topics() {
+		name := string(topic.Kind())
+		if !proven[topic.Kind()] && !slices.Contains(proof.Unproven, name) {
+			proof.Unproven = append(proof.Unproven, name)
+		}
+	}
+	return proof, nil
+}
+
+// trusts reports whether a topic counts without a signature.
+func (p Policy) trusts(topic Topic) bool {
+	switch p.Verification {
+	case VerifyOff:
+		return true
+	case VerifyPossession:
+		return topic.Kind() == KindAnonymousID && p.possessed(topic.Value())
+	default:
+		return false
+	}
+}
+
+// possessed reports whether only the visitor's browser and the platform can
+// know an anonymous id.
+func (p Policy) possessed(id string) bool {
+	if utf8.RuneCountInString(id) < possessionLength {
+		return false
+	}
+	service, _, prefixed := strings.Cut(id, ":")
+	return !prefixed || slices.Contains(p.PossessionServices, service)
+}
+
+// hashed returns the topic that a user_hash proves.
+func (p Policy) hashed(claims Claims, userHash string) (Topic, error) {
+	kind, value := KindExternalID, claims.ExternalID
+	if value == "" {
+		kind, value = KindEmail, claims.Email
+	}
+	topic, err := NewTopic(kind, value)
+	if err != nil {
+		return Topic{}, fmt.Errorf("%w: user_hash without external_id or email", ErrIdentityToken)
+	}
+	sum, err := hex.DecodeString(userHash)
+	if err != nil {
+		return Topic{}, fmt.Errorf("%w: user_hash is not hex", ErrIdentityToken)
+	}
+	for _, secret := range p.secrets() {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(value))
+		if hmac.Equal(mac.Sum(nil), sum) {
+			return topic, nil
+		}
+	}
+	return Topic{}, fmt.Errorf("%w: user_hash differs, or the connector has no identity secret", ErrIdentityToken)
+}
+
+// secrets are those that can sign: anyone can sign with an empty one.
+func (p Policy) secrets() []string {
+	return slices.DeleteFunc(slices.Clone(p.Secrets), func(s string) bool { return s == "" })
+}
+
+// replacedBy returns c with each claim that over has in place of c's own.
+func (c Claims) replacedBy(over Claims) Claims {
+	if len(over.AnonymousIDs) > 0 {
+		c.AnonymousIDs = nil
+	}
+	return ClaimsOf(append(over.Topics(), c.Topics()...))
+}
