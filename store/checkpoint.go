@@ -1,0 +1,38 @@
+package store
+
+// The log is copied into the database file beside the writes, not by the write
+// that happens to fill it, which would take tens of milliseconds longer than
+// the others. Only what was written during the copy is copied while writes
+// wait, so that the log can start over. The longer the log, the more writes of
+// a page share one copy of it.
+const checkpointFrames = 8000 // pages in the log, 32 MiB
+
+// checkpointIfDue starts a checkpoint when the log is long enough and none is
+// under way. The caller has the turn.
+func (s *SQLite) checkpointIfDue(w *writer) {
+	// The columns are busy, pages in the log, pages copied of them. An error
+	// here says nothing about the write before; the next write will meet it.
+	log, err := w.first(3, "PRAGMA wal_checkpoint(NOOP)")
+	if err != nil || log[1].(int64) < checkpointFrames {
+		return
+	}
+	if s.checkpointing.CompareAndSwap(false, true) {
+		s.background.Go(s.checkpoint)
+	}
+}
+
+// checkpoint copies the log into the database file. If it cannot, because
+// somebody else reads an old state of the database, or the disk is full, then
+// the log goes on growing, and the next write tries again.
+func (s *SQLite) checkpoint() {
+	defer s.checkpointing.Store(false)
+	if _, err := s.checkpointer.first(3, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		return
+	}
+	select {
+	case <-s.closing:
+	case s.turn <- struct{}{}:
+		s.checkpointer.first(3, "PRAGMA wal_checkpoint(RESTART)")
+		<-s.turn
+	}
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Group commit. What makes a Put durable, the sync of the log, costs a
+// millisecond or more whether one user was written or a thousand. So a Put
+// joins a queue, and whichever Put in it gets the turn to write takes what is
+// queued, up to these bounds, into one transaction and one sync, while the next
+// ones gather.
+const (
+	// A transaction takes the Puts of at most so many users together, so that
+	// the first of them does not wait long for the last. One Put that has more
+	// goes alone.
+	batchUsers = 1000
+
+	// And of at most so many bytes of state.
+	batchBytes = 4 << 20
+)
+
+// put is a call of Put under way.
+type put struct {
+	connectorID string
+	users       []User
+	bytes       int // of all states
+
+	done    chan struct{} // closed when what follows is set
+	written []Written
+	err     error
+}
+
+func newPut(connectorID string, users []User) *put {
+	p := &put{connectorID: connectorID, users: users, done: make(chan struct{})}
+	for _, u := range users {
+		p.bytes += len(u.State)
+	}
+	return p
+}
+
+func (p *put) finish(err error) {
+	if err != nil {
+		p.written, p.err = nil, err
+	}
+	close(p.done)
+}
+
+func (p *put) doing() string {
+	if len(p.users) == 1 {
+		return "writing 1 user"
+	}
+	return fmt.Sprintf("writing %d users", len(p.users))
+}
+
+// Put implements [Store]. If its transaction fails, so do the other Puts that
+// were in it, and no others.
+func (s *SQLite) Put(ctx context.Context, connectorID string, users []User) ([]Written, error) {
+	p := newPut(connectorID, users)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.doing(), err)
+	}
+	s.queue.add(p)
+	select {
+	case <-p.done:
+	case s.turn <- struct{}{}:
+		s.lead(p)
+		<-s.turn
+	case <-ctx.Done():
+		if s.queue.withdraw(p) {
+			return nil, fmt.Errorf("%s: %w", p.doing(), ctx.Err())
+		}
+		<-p.done // it is being written, and others with it
+	}
+	return p.written, p.err
+}
+
+// lead commits what is queued, a batch at a time, until p is done. The caller
+// has the turn.
+func (s *SQLite) lead(p *put) {
+	for {
+		select {
+		case <-p.done:
+			return
+		default:
+		}
+		batch := s.queue.take()
+		err := s.commit(func(w *writer) error {
+			now := s.now()
+			for _, p := range batch {
+				if err := w.put(p, now); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, p := range batch {
+			if err != nil {
+				p.finish(failed(p.doing(), err))
+			} else {
+				p.finish(nil)
+			}
+		}
+	}
+}
+
+// queue holds the Puts that wait to be taken into a transaction, in order. It
+// is bounded by the callers that wait.
+type queue struct {
+	mu     sync.Mutex
+	closed bool
+	puts   []*put
+}
+
+func (q *queue) add(p *put) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		p.finish(errClosed)
+		return
+	}
+	q.puts = append(q.puts, p)
+}
+
+// withdraw removes p, unless it has been taken.
+func (q *queue) withdraw(p *put) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.puts, p)
+	if i < 0 {
+		return false
+	}
+	q.puts = slices.Delete(q.puts, i, i+1)
+	return true
+}
+
+// take removes the next batch.
+func (q *queue) take() []*put {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, users, bytes := 0, 0, 0
+	for _, p := range q.puts {
+		users, bytes = users+len(p.users), bytes+p.bytes
+		if n > 0 && (users > batchUsers || bytes > batchBytes) {
+			break
+		}
+		n++
+	}
+	batch := slices.Clone(q.puts[:n])
+	q.puts = slices.Delete(q.puts, 0, n)
+	return batch
+}
+
+// close fails what is queued and what will be.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for _, p := range q.puts {
+		p.finish(errClosed)
+	}
+	q.puts = nil
+}

@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says where and how a store keeps its data. The keys are those of
+// config.yaml.
+type Config struct {
+	// DataDir (data_dir) is the directory of the database. It is created, for
+	// its owner only, when it does not exist. One process at a time can have
+	// it. Default ./data.
+	DataDir string `mapstructure:"-"`
+	// MaxBytes (store.max_bytes) bounds the database file: when it is full,
+	// writes that need room fail with ErrUnavailable. The log beside it
+	// comes on top, some 32 MiB under load. 0, the default: no bound but the
+	// disk's; else at least 1 MiB.
+	MaxBytes int64 `mapstructure:"max_bytes"`
+	// BusyTimeout (store.busy_timeout) is how long a write waits for another
+	// program, such as a backup, that has locked the database. Default 5s,
+	// at most 1m.
+	BusyTimeout time.Duration `mapstructure:"busy_timeout"`
+	// Sealer seals the connectors' secrets. Required; not in config.yaml, where
+	// it is made from `secret`.
+	Sealer Sealer `mapstructure:"-"`
+	// Now is the store's clock. Default time.Now.
+	Now func() time.Time `mapstructure:"-"`
+}
+
+// DefaultConfig returns the defaults of everything that has one.
+func DefaultConfig() Config {
+	return Config{
+		DataDir:     "./data",
+		BusyTimeout: 5 * time.Second,
+		Now:         time.Now,
+	}
+}
+
+const minMaxBytes = 1 << 20
+
+// Validate returns an error that names each key whose value is out of range.
+func (c Config) Validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data_dir: must name a directory"))
+	}
+	if c.MaxBytes != 0 && c.MaxBytes < minMaxBytes {
+		errs = append(errs, fmt.Errorf("store.max_bytes: %d is neither 0 (no bound) nor at least %d", c.MaxBytes, minMaxBytes))
+	}
+	if c.BusyTimeout < 0 || c.BusyTimeout > time.Minute {
+		errs = append(errs, fmt.Errorf("store.busy_timeout: %v is not between 0s and 1m", c.BusyTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+// Open opens the store that cfg asks for.
+func Open(ctx context.Context, cfg Config) (Store, error) {
+	s, err := OpenSQLite(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// secrets is what of a connector is sealed, with its id as context, so that one
+// connector's secrets cannot be put in the place of another's.
+type secrets struct {
+	Secret          string `json:"secret"`
+	PrivateSettings []byte `json:"private_settings"`
+}
+
+// The columns of a Connector, in the order in which connector reads them.
+const connectorColumns = "id, organization, settings, sealed, updated_at, config_digest"
+
+func (s *SQLite) connector(row []driver.Value) (Connector, error) {
+	c := Connector{
+		ID:           row[0].(string),
+		Organization: row[1].(string),
+		Settings:     blob(row[2]),
+		UpdatedAt:    fromMicro(row[4]),
+		ConfigDigest: row[5].(string),
+	}
+	plaintext, err := s.sealer.Open(blob(row[3]), []byte(c.ID))
+	if err != nil {
+		return Connector{}, fmt.Errorf("its secrets are %w: %v: put the old one back, as second entry of `secret`, or put the connector in again",
+			ErrSealed, err)
+	}
+	var opened secrets
+	if err := json.Unmarshal(plaintext, &opened); err != nil {
+		return Connector{}, fmt.Errorf("its secrets: %w", err)
+	}
+	c.Secret, c.PrivateSettings = opened.Secret, opened.PrivateSettings
+	return c, nil
+}
+
+// Connector implements [Store].
+func (s *SQLite) Connector(ctx context.Context, id string) (Connector, error) {
+	var c Connector
+	err := s.read(ctx, "connector "+id, func(db *conn) error {
+		found, err := db.first(6, "SELECT "+connectorColumns+" FROM connectors WHERE id = ?", id)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			return ErrNotFound
+		}
+		c, err = s.connector(found)
+		return err
+	})
+	return c, err
+}
+
+// Connectors implements [Store].
+func (s *SQLite) Connectors(ctx context.Context) ([]Connector, error) {
+	var connectors []Connector
+	var sealed []error
+	err := s.read(ctx, "reading the connectors", func(db *conn) error {
+		return db.each(6, func(row []driver.Value) error {
+			c, err := s.connector(row)
+			if err != nil {
+				sealed = append(sealed, fmt.Errorf("connector %s: %w", row[0], err))
+				return nil
+			}
+			connectors = append(connectors, c)
+			return nil
+		}, "SELECT "+connectorColumns+" FROM connectors ORDER BY id")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connectors, errors.Join(sealed...)
+}
+
+// PutConnector implements [Store].
+func (s *SQLite) PutConnector(ctx context.Context, c Connector) (stored bool, err error) {
+	plaintext, err := json.Marshal(secrets{c.Secret, c.PrivateSettings})
+	if err != nil {
+		return false, err
+	}
+	sealed := s.sealer.Seal(plaintext, []byte(c.ID))
+	err = s.write(ctx, "writing connector "+c.ID, func(w *writer) error {
+		updatedAt := unknown
+		found, err := w.first(1, "SELECT updated_at FROM connectors WHERE id = ?", c.ID)
+		if err != nil {
+			return err
+		}
+		if found != nil {
+			updatedAt = found[0].(int64)
+		}
+		updatedAt, stale := settle(c.UpdatedAt, updatedAt, s.now())
+		if stale {
+			return nil
+		}
+		stored = true
+		_, err = w.exec("INSERT INTO connectors ("+connectorColumns+`) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET organization = excluded.organization, settings = excluded.settings,
+				sealed = excluded.sealed, updated_at = excluded.updated_at,
+				config_digest = ifnull(nullif(excluded.config_digest, ''), config_digest)`,
+			c.ID, c.Organization, c.Settings, sealed, updatedAt, c.ConfigDigest)
+		return err
+	})
+	return stored && err == nil, err
+}

@@ -1,0 +1,168 @@
+// Package store remembers what Hullbeam was told: the connectors, and the
+// latest state of every user with the topics that lead to it. It decides
+// neither who may read a state nor what is in it: a state is opaque JSON, a
+// topic an opaque text.
+//
+// [Store] is the contract, package storetest the suite that every
+// implementation passes. [SQLite] is the embedded one.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Store keeps connectors and users. Its methods may be called from any number
+// of goroutines. What is passed in stays the caller's and is not kept when the
+// method has returned; what comes back is the caller's too.
+//
+// A write has happened, durably, when its method returns nil, and is seen by
+// every read that begins after that. After an error it may or may not have
+// happened. Texts are UTF-8, times have a precision of a microsecond.
+//
+// Every method but Close ends early when ctx does, with an error that wraps
+// ctx.Err(), as long as it waits for its turn; what has begun is not
+// interrupted, for it is short and may be shared with other callers. After
+// Close every method fails with [ErrUnavailable].
+type Store interface {
+	// Connector returns the connector with that id. [ErrNotFound]: there is
+	// none. [ErrSealed]: its secrets cannot be opened.
+	Connector(ctx context.Context, id string) (Connector, error)
+
+	// Connectors returns all connectors in the order of their ids. One whose
+	// secrets cannot be opened is left out and does not stop the others from
+	// being listed: then the connectors come together with an error that
+	// joins an [ErrSealed] for each that is missing.
+	Connectors(ctx context.Context) ([]Connector, error)
+
+	// PutConnector stores c, in place of what was stored under its id, unless
+	// that is newer by UpdatedAt; stored tells which. UpdatedAt follows the
+	// rules of [User.StateAt]. An empty ConfigDigest keeps the stored one.
+	PutConnector(ctx context.Context, c Connector) (stored bool, err error)
+
+	// Put stores the latest states of users of one connector, all of them or
+	// none, in the order given, in which a user may occur more than once. It
+	// returns what became of each, in the same order. The connector need not
+	// be known: its users are kept apart by its id alone.
+	Put(ctx context.Context, connectorID string, users []User) ([]Written, error)
+
+	// Find returns the user that the first of topics that leads to one leads
+	// to, and the index of that topic. [ErrNotFound]: none of them does.
+	Find(ctx context.Context, connectorID string, topics []string) (Snapshot, int, error)
+
+	// Snapshots returns those of the users that are known, in no particular
+	// order.
+	Snapshots(ctx context.Context, connectorID string, userIDs []string) ([]Snapshot, error)
+
+	// Ping tells whether the store can read and write right now, by doing
+	// both.
+	Ping(ctx context.Context) error
+
+	// Close lets what has begun end, fails what waits, and frees what the
+	// store holds. To close again does nothing.
+	Close() error
+}
+
+// User is the latest state of a user, as it is to be stored.
+type User struct {
+	ID string
+
+	// Topics are those that lead to this user from now on. A topic leads to
+	// one user of a connector, the one whose latest write named it.
+	Topics []string
+
+	// StateAt is when the state came to be by the clock of its source (Hull's
+	// indexed_at). An older state never overwrites a newer one. Equal times,
+	// and the zero time, which means unknown, go by order of arrival; an
+	// unknown one leaves the stored time as it is. A time more than an hour
+	// ahead of the store's clock counts as now, so that one wrong clock does
+	// not shut out what comes after.
+	StateAt time.Time
+
+	// State is opaque JSON.
+	State []byte
+}
+
+// Written is what became of a [User] that was put.
+type Written struct {
+	// Version is that of the state, the maximum of its user's previous version
+	// plus one and the store's clock in microseconds since 1970: it grows with
+	// each write of the user, even across the loss of a store. When Stale it
+	// is the version of what is stored.
+	Version uint64
+
+	// Gone are the topics that led to this user before this write and lead to
+	// nobody now, because it did not name them. Sorted.
+	Gone []string
+
+	// Taken are the topics that led to other users before this write. They
+	// are no longer in those users' snapshots, whose versions stay. Sorted by
+	// topic.
+	Taken []Taken
+
+	// Stale means that a newer state is stored, and that nothing was written.
+	Stale bool
+}
+
+// Taken is a topic that leads to another user than before.
+type Taken struct {
+	Topic string
+	From  string // the id of the user it led to
+}
+
+// Snapshot is the stored state of a user.
+type Snapshot struct {
+	UserID  string
+	Version uint64
+	Topics  []string  // those that lead to this user; sorted, each once
+	StateAt time.Time // UTC; zero: unknown
+	State   []byte
+}
+
+// Connector is a customer's installation: Hull's ship.
+type Connector struct {
+	ID           string
+	Organization string
+
+	// Secret and PrivateSettings are sealed where they are stored.
+	Secret          string
+	PrivateSettings []byte // a JSON object, opaque here; empty: none
+
+	Settings  []byte    // a JSON object, opaque here; empty: none
+	UpdatedAt time.Time // UTC; zero: unknown
+
+	// ConfigDigest is that of the text in config.yaml that the connector was
+	// last put in from. It stays when Hull or an operator replaces the rest,
+	// so that a start-up with the same text does not undo their change.
+	ConfigDigest string
+}
+
+// Sealer encrypts and authenticates what must not be readable where it is
+// stored. What was sealed with a context opens with that context only.
+// Both methods may be called from any number of goroutines.
+type Sealer interface {
+	Seal(plaintext, context []byte) []byte
+	Open(sealed, context []byte) ([]byte, error)
+}
+
+// Errors that callers decide on, to be recognised with [errors.Is].
+var (
+	// ErrNotFound means that there is no such connector, or no such user.
+	ErrNotFound = errors.New("not found")
+
+	// ErrUnavailable means that the store cannot do now what it may be able to
+	// do later: it is locked, full, read-only, closed, or the disk fails. The
+	// text says what was being done, and why it could not be.
+	ErrUnavailable = errors.New("the store is unavailable")
+
+	// ErrSealed means that a connector's secrets do not open under the present
+	// secret.
+	ErrSealed = errors.New("sealed with another secret")
+
+	// ErrNewer means that the data were made by a newer hullbeam.
+	ErrNewer = errors.New("made by a newer hullbeam")
+
+	// ErrInUse means that another process has the data directory.
+	ErrInUse = errors.New("in use by another hullbeam")
+)
