@@ -1,0 +1,22 @@
+// Package stream knows who is listening and how bytes reach them: an index of
+// topics and subscribers, conflation, the framing of server-sent events, sealed
+// tokens, and the transports that write event streams to sockets. It does not
+// know what a user or a trait is: users and topics are opaque strings here, and
+// an event's data is bytes.
+//
+// # State, not messages
+//
+// A subscriber has one slot. It holds the latest state of the one user that the
+// stream follows, and a newer state replaces one that was not written yet
+// (conflation). Memory per stream is bounded however slow its reader is, and a
+// publisher never waits for a reader.
+//
+// # Concurrency
+//
+// All methods of Broker and Subscriber may be called from any goroutine.
+// Publish takes a read lock on one shard of the index per topic and the lock of
+// each subscriber that it reaches, in that order; nothing takes them in another
+// order, and no lock is held while bytes are written. New starts no goroutine.
+// Serve writes one stream and returns when it has ended; its subscriber is out
+// of the index by then. Drain returns when every stream has ended.
+package stream

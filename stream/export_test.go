@@ -1,0 +1,18 @@
+package stream
+
+// Take is what a transport would write now.
+func (s *Subscriber) Take() (frames [][]byte, ended bool) {
+	due, ended := s.take(nil)
+	for _, f := range due {
+		frames = append(frames, f.bytes)
+	}
+	return frames, ended
+}
+
+// TakeInto is Take as the transports do it, without making anything.
+func (s *Subscriber) TakeInto(due []Frame) []Frame {
+	due, _ = s.take(due[:0])
+	return due
+}
+
+type Frame = frame
