@@ -1,0 +1,169 @@
+package api_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hullbeam/api"
+	"hullbeam/hull"
+	"hullbeam/store"
+)
+
+func TestNotificationHeaders(t *testing.T) {
+	s := start(t, options{config: func(c *api.Config) { c.Limits.NotificationBody = 70000 }})
+	good := []string{"X-Hull-Smart-Notifier: true", "X-Hull-Smart-Notifier-Signature-Version: v1", "X-Hull-Smart-Notifier-Signature: a.b.c",
+		"X-Hull-Smart-Notifier-Signature-Public-Key-Url: https://" + org + "/key"}
+	body := string(readFile(t, fixtures+"user-update-modern.json"))
+	for _, c := range []struct {
+		name    string
+		headers []string
+		body    string
+		status  int
+		code    string
+		flow    string
+	}{
+		{"no flag", good[1:], body, 400, "MISSING_FLAG_HEADER", `{"type":"retry","size":10,"in":1000,"in_time":10}`},
+		{"another version", []string{good[0], "X-Hull-Smart-Notifier-Signature-Version: v2"}, body, 400, "UNSUPPORTED_SIGNATURE_VERSION", ""},
+		{"no signature", []string{good[0], good[1], good[3]}, body, 400, "MISSING_SIGNATURE_HEADERS", ""},
+		{"too large", good, strings.Repeat(" ", 70001), 413, "ENTITY_TOO_LARGE", `{"type":"retry","size":1}`},
+		{"as large as may be", good, strings.Repeat(" ", 70000), 400, "MISSING_NOTIFICATION", ""},
+		{"a signature by nobody", good, body, 400, "INVALID_SIGNATURE", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := s.do("POST", "/smart-notifier", c.body, c.headers...)
+			if r.status != c.status || answerCode(r) != c.code || !strings.Contains(string(r.body), c.flow) {
+				t.Errorf("got %d %s, want %d %s %s", r.status, r.body, c.status, c.code, c.flow)
+			}
+		})
+	}
+	if _, _, err := s.store.Find(t.Context(), ship, []string{"email:tiago.reis@caravela.example"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a refused notification left something: %v", err)
+	}
+}
+
+func configuration(id, organization, secret string) string {
+	return fmt.Sprintf(`{"notification_id":"n1","configuration":{"id":%q,"organization":%q,"secret":%q},"channel":"user:update","messages":[%s]}`,
+		id, organization, secret, userMessage("u1", anonymousIDs(anonymous)))
+}
+
+func TestNotificationIsBoundToItsConnector(t *testing.T) {
+	s := start(t, options{})
+	for name, body := range map[string]string{
+		"another secret":       configuration(ship, org, "x"),
+		"another organization": configuration(ship, "evil.hullapp.io", secret),
+		"no ship's id":         configuration("nobody", org, secret),
+		"a stranger":           configuration("aaaaaaaaaaaaaaaaaaaaaaaa", "evil.example", secret),
+		"a tail of the suffix": configuration("aaaaaaaaaaaaaaaaaaaaaaaa", "evilhullapp.io", secret),
+		"an address":           configuration("aaaaaaaaaaaaaaaaaaaaaaaa", "127.0.0.1", secret),
+	} {
+		if r := s.notifySigned([]byte(body), "n1"); r.status != 400 || answerCode(r) != "INVALID_CONFIGURATION" {
+			t.Errorf("%s: got %d %s", name, r.status, r.body)
+		}
+	}
+	if n := len(s.hull.Calls()); n != 0 {
+		t.Errorf("Hull was asked %d times about strangers", n)
+	}
+}
+
+func TestFirstContact(t *testing.T) {
+	s := start(t, options{unknown: true, config: func(c *api.Config) { c.Hull.MaxConnectors = 1 }})
+	s.hull.PutConnector(hull.Credentials{ConnectorID: ship, Organization: org, Secret: secret},
+		json.RawMessage(`{"id":"`+ship+`","settings":{},"private_settings":{"whitelisted_domains":["www.harbor.example"]},"updated_at":"2026-01-01T00:00:00Z"}`))
+	if r := s.do("POST", "/smart-notifier", configuration(ship, org, secret), "X-Hull-Smart-Notifier: true", "X-Hull-Smart-Notifier-Signature-Version: v1",
+		"X-Hull-Smart-Notifier-Signature: forged", "X-Hull-Smart-Notifier-Signature-Public-Key-Url: https://"+org+"/key"); answerCode(r) != "INVALID_SIGNATURE" || len(s.hull.Calls()) != 0 {
+		t.Errorf("forged: got %d %s, %d calls", r.status, r.body, len(s.hull.Calls()))
+	}
+	if r := s.notifySigned([]byte(configuration(ship, org, "not the secret")), "n1"); answerCode(r) != "INVALID_CONFIGURATION" {
+		t.Errorf("wrong secret: got %d %s", r.status, r.body)
+	}
+	if r := s.notifySigned([]byte(configuration(ship, org, secret)), "n1"); r.status != http.StatusOK {
+		t.Fatalf("first contact: got %d %s", r.status, r.body)
+	}
+	s.listen(s.token(claim("anonymous_id", anonymous))).expect("user.update")
+	other := "bbbbbbbbbbbbbbbbbbbbbbbb"
+	s.hull.PutConnector(hull.Credentials{ConnectorID: other, Organization: org, Secret: secret}, nil)
+	if r := s.notifySigned([]byte(configuration(other, org, secret)), "n1"); answerCode(r) != "INVALID_CONFIGURATION" {
+		t.Errorf("above max_connectors: got %d %s", r.status, r.body)
+	}
+}
+
+// What could not be kept is not acknowledged: Hull sends it again.
+func TestNotificationThatCannotBeKept(t *testing.T) {
+	s := start(t, options{store: func(c *store.Config) { c.MaxBytes = 1 << 20 }})
+	big := userMessage("u1", `"blob":"`+strings.Repeat("x", 2<<20)+`"`, anonymousIDs(anonymous))
+	body := `{"notification_id":"n1","configuration":{"id":"` + ship + `","organization":"` + org + `","secret":"` + secret + `"},"channel":"user:update","messages":[` + big + `]}`
+	r := s.notifySigned([]byte(body), "n1")
+	if r.status != http.StatusServiceUnavailable || !strings.Contains(string(r.body), `"type":"retry"`) || answerCode(r) != "UNAVAILABLE" {
+		t.Errorf("full: got %d %.300s", r.status, r.body)
+	}
+	if strings.Contains(string(r.body), "disk") || !strings.Contains(s.log.String(), "full") {
+		t.Errorf("the cause belongs into the log alone: %.300s\n%s", r.body, s.log)
+	}
+	s.update(userMessage("u2", anonymousIDs(anonymous)))
+	s.listen(s.token(claim("anonymous_id", anonymous))).expect("user.update")
+	s.store.Close()
+	if r := s.notifySigned([]byte(configuration(ship, org, secret)), "n1"); r.status != http.StatusServiceUnavailable || !strings.Contains(string(r.body), `"type":"retry"`) {
+		t.Errorf("closed: got %d %s", r.status, r.body)
+	}
+}
+
+func TestOlderStatesDoNotComeBack(t *testing.T) {
+	s := start(t, options{noHull: true})
+	at := func(when, plan string) string {
+		return userMessage("u1", `"indexed_at":"`+when+`","plan":"`+plan+`"`, anonymousIDs(anonymous))
+	}
+	s.update(at("2026-01-02T00:00:00Z", "new"))
+	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	l.expect("user.update")
+	s.update(at("2026-01-01T00:00:00Z", "old"), at("2026-01-03T00:00:00Z", "newest"))
+	if e := l.expect("user.update"); !strings.Contains(string(e.Data), "newest") {
+		t.Errorf("got %s", e.Data)
+	}
+	if got := s.metric("hullbeam_updates_total", "result", "stale"); got != 1 {
+		t.Errorf("stale: got %v", got)
+	}
+}
+
+func TestMetricsNeedAKeyUnlessDirect(t *testing.T) {
+	s := start(t, options{})
+	if r := s.do("GET", "/metrics", ""); r.status != http.StatusOK || !strings.Contains(string(r.body), "hullbeam_streams 0") {
+		t.Errorf("direct: got %d", r.status)
+	}
+	if r := s.do("GET", "/metrics", "", "X-Forwarded-For: 203.0.113.9"); r.status != http.StatusUnauthorized || r.code() != "unauthorized" {
+		t.Errorf("forwarded: got %d", r.status)
+	}
+	if r := s.do("GET", "/metrics", "", "X-Forwarded-For: 203.0.113.9", "Authorization: Bearer an admin key for tests"); r.status != http.StatusOK {
+		t.Errorf("with a key: got %d", r.status)
+	}
+}
+
+// Every event of the predecessors' README is counted (docs/hull-protocol.md 10.6).
+func TestTrackedEvents(t *testing.T) {
+	s := start(t, options{})
+	s.api.Started()
+	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	l.expect("cache.miss")
+	l.expect("user.error")
+	s.update(userMessage("u1", anonymousIDs(anonymous)), userMessage("nobody", `"plan":1`), "7")
+	l.expect("user.update")
+	s.hullSays.Store(&reply{status: http.StatusInternalServerError})
+	s.listen(s.token(claim("anonymous_id", "another-0123456789abcdef"))).expect("cache.miss")
+	waitFor(t, func() bool { return s.metric("hullbeam_lookups_total", "result", "failed") == 1 })
+	s.hullSays.Store(nil)
+	s.do("GET", "/api/v1/stream?token=x", "")
+	for _, name := range []string{
+		"incoming.connection.start", "incoming.connection.error", "incoming.connection.check", "incoming.connection.success",
+		"incoming.user.join-channel", "incoming.user.joinRoom", "incoming.user.fetch.start", "incoming.user.fetch.error",
+		"incoming.user.start", "incoming.user.error", "outgoing.user.fetch.error", "outgoing.user.start", "outgoing.user.send",
+		"outgoing.user.success", "outgoing.user.error", "hull-browser.boot", "hull-browser.started", "connector.server.listen",
+		"connector.smartNotifierHandler", "connector.smartNotifierHandler.process", "connector.smartNotifierHandler.response", "client.fail",
+	} {
+		if s.metric("hullbeam_tracked_events_total", "event", name) == 0 {
+			t.Errorf("%s: not counted", name)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"hullbeam/hull"
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+// problem is an error as a client is told it (RFC 9457).
+type problem struct {
+	Type   string       `json:"type"` // a path under /docs/errors/
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail,omitempty"`
+	Code   string       `json:"code"` // stable, snake_case
+	Errors []fieldError `json:"errors,omitempty"`
+
+	retryAfter time.Duration
+}
+
+// fieldError names the part of the request that is wrong.
+type fieldError struct {
+	Pointer string `json:"pointer"` // RFC 6901, into the request's body
+	Detail  string `json:"detail"`
+}
+
+// codes are all problems that there are: code, status, title. Each has a page
+// under docs/errors/.
+var codes = []struct {
+	code   string
+	status int
+	title  string
+}{
+	{"invalid_claims", http.StatusBadRequest, "The token request cannot be read"},
+	{"empty_claims", http.StatusBadRequest, "No identifier was claimed"},
+	{"invalid_request", http.StatusBadRequest, "The request cannot be read"},
+	{"identity_token_invalid", http.StatusUnauthorized, "The proof of identity does not hold"},
+	{"token_invalid", http.StatusUnauthorized, "The stream token is not one of ours"},
+	{"token_expired", http.StatusUnauthorized, "The stream token has expired"},
+	{"unauthorized", http.StatusUnauthorized, "An admin key is needed"},
+	{"origin_not_allowed", http.StatusForbidden, "This page's origin is not allowed"},
+	{"claims_unproven", http.StatusForbidden, "No claim counts without proof"},
+	{"connector_unknown", http.StatusNotFound, "There is no such connector"},
+	{"not_found", http.StatusNotFound, "There is nothing here"},
+	{"method_not_allowed", http.StatusMethodNotAllowed, "This method is not for this address"},
+	{"body_too_large", http.StatusRequestEntityTooLarge, "The body is too large"},
+	{"unsupported_media_type", http.StatusUnsupportedMediaType, "The body's type is not understood"},
+	{"rate_limited", http.StatusTooManyRequests, "Too many requests"},
+	{"internal", http.StatusInternalServerError, "Something went wrong here"},
+	{"unavailable", http.StatusServiceUnavailable, "Not available right now"},
+}
+
+// newProblem makes the problem of a code.
+func newProblem(code, detail string) *problem {
+	for _, c := range codes {
+		if c.code == code {
+			return &problem{Type: "/docs/errors/" + code, Title: c.title, Status: c.status, Detail: detail, Code: code}
+		}
+	}
+	panic("no such problem: " + code)
+}
+
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+func (p *problem) at(pointer, detail string) *problem {
+	p.Errors = append(p.Errors, fieldError{pointer, detail})
+	return p
+}
+
+func (p *problem) after(d time.Duration) *problem {
+	p.retryAfter = d
+	return p
+}
+
+// problemOf says what a client is told of an error: the one table from errors to
+// answers. What it does not know is the server's fault, and its text is for the
+// log alone.
+func problemOf(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if c, ok := errors.AsType[*hull.ClaimsError](err); ok {
+		return newProblem("invalid_claims", "A claim has the wrong form.").at(c.Pointer, c.Detail)
+	}
+	switch {
+	case errors.Is(err, hull.ErrNoClaims):
+		return newProblem("empty_claims", "Claim at least one of id, external_id, email and anonymous_id.")
+	case errors.Is(err, hull.ErrIdentityToken):
+		return newProblem("identity_token_invalid", err.Error())
+	case errors.Is(err, hull.ErrUnproven):
+		return newProblem("claims_unproven", "This connector wants other identifiers, or signed ones: see its identity_verification.")
+	case errors.Is(err, stream.ErrSealed):
+		return newProblem("token_invalid", "Ask for a new token.")
+	case errors.Is(err, stream.ErrFull), errors.Is(err, stream.ErrDraining):
+		return newProblem("unavailable", "This node takes no more streams now.").after(shedRetry)
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSealed):
+		return newProblem("unavailable", "What is needed cannot be read right now.").after(shedRetry)
+	}
+	return newProblem("internal", "")
+}
+
+// shedRetry is how long a client that was turned away is asked to wait.
+const shedRetry = 5 * time.Second
+
+// fail answers with the problem that err is, and ends the request.
+func (s *Server) fail(c *gin.Context, err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		s.log.Error("request failed", "route", c.FullPath(), "status", p.Status, "request_id", c.GetString(requestIDKey), "error", err)
+	}
+	if p.retryAfter > 0 {
+		c.Header("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
+	c.Header("Content-Type", "application/problem+json")
+	c.Header("Cache-Control", "no-store")
+	c.AbortWithStatusJSON(p.Status, p)
+}

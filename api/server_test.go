@@ -1,0 +1,416 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/r3labs/sse/v2"
+	"go.uber.org/goleak"
+
+	"hullbeam/api"
+	"hullbeam/hull"
+	"hullbeam/hull/hulltest"
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	fixtures  = "../testdata/hull/"
+	ship      = "3de707bcaa7fee93742e2793"
+	secret    = "ce1c5ce021baf6a9214bb428b4ab5056"
+	org       = "harbor-demo.hullapp.io"
+	page      = "https://www.harbor.example"
+	anonymous = "anon-0123456789abcdef"
+)
+
+// options change what a test's server is made of.
+type options struct {
+	config    func(*api.Config)
+	verify    func(*hull.VerifyConfig)
+	store     func(*store.Config)
+	settings  string // of the connector
+	private   string
+	noHull    bool // the connector has no organization
+	unknown   bool // the connector is not put in
+	directory string
+	now       func() time.Time
+}
+
+// server is a whole server on real parts: a store in a file, a pretend Hull, a
+// listener on loopback.
+type server struct {
+	t        *testing.T
+	URL      string
+	api      *api.Server
+	store    store.Store
+	broker   *stream.Broker
+	tokens   *stream.Sealer
+	hull     *hulltest.Server
+	hullSays atomic.Pointer[reply] // when set, instead of hull
+	key      *hulltest.Key
+	registry *prometheus.Registry
+	log      *lockedBuffer
+	now      func() time.Time
+}
+
+func start(t *testing.T, o options) *server {
+	t.Helper()
+	s := &server{t: t, key: hulltest.ProcessKey(), log: &lockedBuffer{}, now: o.now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.hull = hulltest.NewServer(s.key)
+	credentials := hull.Credentials{ConnectorID: ship, Organization: org, Secret: secret}
+	s.hull.PutConnector(credentials, nil)
+	hullServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answer := s.hullSays.Load(); answer != nil {
+			w.WriteHeader(answer.status)
+			w.Write(answer.body)
+			return
+		}
+		s.hull.ServeHTTP(w, r)
+	}))
+	t.Cleanup(hullServer.Close)
+
+	storeConfig := store.DefaultConfig()
+	storeConfig.DataDir = o.directory
+	if storeConfig.DataDir == "" {
+		storeConfig.DataDir = t.TempDir()
+	}
+	secrets := []string{"a secret of at least thirty-two characters"}
+	storeConfig.Sealer = must(stream.NewSealer(secrets, "store"))
+	apply(o.store, &storeConfig)
+	s.store = must(store.Open(t.Context(), storeConfig))
+	t.Cleanup(func() { s.store.Close() })
+
+	cfg := api.Config{PublicURL: "http://beam.example", AdminKeys: []string{"an admin key for tests"},
+		Identity: api.DefaultIdentity(), Limits: api.DefaultLimits(), Hull: api.DefaultHull(), Stream: stream.DefaultConfig()}
+	apply(o.config, &cfg)
+	verify := hull.DefaultVerifyConfig()
+	verify.PublicKeys = []string{s.key.PublicPEM()}
+	verify.Now = s.now
+	apply(o.verify, &verify)
+	asks := hull.DefaultClientConfig()
+	asks.APIURL = hullServer.URL
+	client := must(hull.NewClient(asks))
+	t.Cleanup(client.Close)
+
+	s.broker = stream.New(cfg.Stream, api.Farewell)
+	s.tokens = must(stream.NewSealer(secrets, "token"))
+	s.registry = prometheus.NewRegistry()
+	if !o.unknown {
+		s.putConnector(o)
+	}
+	s.api = must(api.New(cfg, api.Parts{
+		Store: s.store, Broker: s.broker, Tokens: s.tokens, Visitors: must(stream.NewSealer(secrets, "visitor")),
+		Verifier: must(hull.NewVerifier(verify)), Hull: client, Registry: s.registry,
+		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: s.now,
+	}))
+	s.registry.MustRegister(s.api.Metrics()...)
+	s.registry.MustRegister(s.broker.Metrics()...)
+	web := httptest.NewServer(s.api.Handler())
+	s.URL = web.URL
+	t.Cleanup(func() {
+		s.drain()
+		web.Close()
+	})
+	return s
+}
+
+func apply[T any](change func(*T), to *T) {
+	if change != nil {
+		change(to)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func (s *server) putConnector(o options) {
+	c := store.Connector{ID: ship, Organization: org, Secret: secret,
+		Settings: []byte(`{}`), PrivateSettings: []byte(`{"whitelisted_domains":["www.harbor.example"],"public_traits":["email","plan","account.name"],"public_segments":["vip"],"public_events":["Signed Up","Viewed"]}`)}
+	if o.noHull {
+		c.Organization = ""
+	}
+	if o.settings != "" {
+		c.Settings = []byte(o.settings)
+	}
+	if o.private != "" {
+		c.PrivateSettings = []byte(o.private)
+	}
+	must(s.store.PutConnector(s.t.Context(), c))
+}
+
+// drain ends all streams, after what is due has been written to them.
+func (s *server) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.broker.Drain(ctx); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// lockedBuffer is a log that a test reads while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// code is that of a problem.
+func (r reply) code() string {
+	var p struct{ Code string }
+	json.Unmarshal(r.body, &p)
+	return p.Code
+}
+
+// do sends a request with headers given as "Name: value".
+func (s *server) do(method, path, body string, headers ...string) reply {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			req.Host = value
+			continue
+		}
+		req.Header.Add(name, value)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return reply{res.StatusCode, res.Header, must(io.ReadAll(res.Body))}
+}
+
+// token asks for a token with this body, as the page.
+func (s *server) token(body string) (token string) {
+	s.t.Helper()
+	r := s.do("POST", "/api/v1/connectors/"+ship+"/token", body, "Origin: "+page, "Content-Type: application/json")
+	if r.status != http.StatusCreated {
+		s.t.Fatalf("token: %d %s", r.status, r.body)
+	}
+	var answer struct{ Token string }
+	if err := json.Unmarshal(r.body, &answer); err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.Token
+}
+
+// claim is the body that claims one identifier.
+func claim(kind, value string) string {
+	return string(must(json.Marshal(map[string]any{"claims": map[string]string{kind: value}})))
+}
+
+// listener is an open stream as r3labs' client reads it.
+type listener struct {
+	t      *testing.T
+	events chan sse.Event
+	ended  chan struct{}
+	cancel context.CancelFunc
+}
+
+// listen opens a stream and waits until it has been joined.
+func (s *server) listen(token string, headers ...string) *listener {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	l := &listener{t: s.t, events: make(chan sse.Event, 4096), ended: make(chan struct{}), cancel: cancel}
+	client := sse.NewClient(s.URL + "/api/v1/stream?token=" + token)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		client.Headers[name] = value
+	}
+	client.ReconnectStrategy = once{}
+	go func() {
+		defer close(l.ended)
+		err := client.SubscribeRawWithContext(ctx, func(e *sse.Event) {
+			l.events <- sse.Event{ID: bytes.Clone(e.ID), Event: bytes.Clone(e.Event), Data: bytes.Clone(e.Data), Retry: bytes.Clone(e.Retry)}
+		})
+		if err != nil && ctx.Err() == nil {
+			s.t.Errorf("stream: %v", err)
+		}
+	}()
+	s.t.Cleanup(func() { cancel(); <-l.ended })
+	if e := l.next(); string(e.Event) != "room.joined" {
+		s.t.Fatalf("first event: got %s, want room.joined", e.Event)
+	}
+	return l
+}
+
+// once is a back-off that gives up.
+type once struct{}
+
+func (once) NextBackOff() time.Duration { return -1 }
+func (once) Reset()                     {}
+
+// next is the next event but heartbeats.
+func (l *listener) next() sse.Event {
+	l.t.Helper()
+	for {
+		select {
+		case e := <-l.events:
+			if string(e.Event) != "heartbeat" {
+				return e
+			}
+		case <-time.After(20 * time.Second):
+			l.t.Fatal("no event in 20 s")
+		}
+	}
+}
+
+// expect is next, of this type.
+func (l *listener) expect(kind string) sse.Event {
+	l.t.Helper()
+	e := l.next()
+	if string(e.Event) != kind {
+		l.t.Fatalf("event: got %s %s, want %s", e.Event, e.Data, kind)
+	}
+	return e
+}
+
+// rest is every event until the stream ends.
+func (l *listener) rest() []sse.Event {
+	l.t.Helper()
+	select {
+	case <-l.ended:
+	case <-time.After(20 * time.Second):
+		l.t.Fatal("the stream has not ended in 20 s")
+	}
+	var rest []sse.Event
+	for {
+		select {
+		case e := <-l.events:
+			rest = append(rest, e)
+		default:
+			return rest
+		}
+	}
+}
+
+// notify posts a notification, signed.
+func (s *server) notify(body []byte) reply {
+	s.t.Helper()
+	var n struct {
+		ID any `json:"notification_id"`
+	}
+	json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &n)
+	id, _ := n.ID.(string)
+	return s.notifySigned(body, id)
+}
+
+func (s *server) notifySigned(body []byte, id string) reply {
+	s.t.Helper()
+	var headers []string
+	for name, values := range s.key.Headers(id, "https://"+org+"/test/public-key", s.now()) {
+		headers = append(headers, name+": "+values[0])
+	}
+	return s.do("POST", "/smart-notifier", string(body), headers...)
+}
+
+// update posts a user:update of these messages.
+func (s *server) update(messages ...string) reply {
+	s.t.Helper()
+	return s.notification("user:update", "", messages...)
+}
+
+func (s *server) notification(channel, connector string, messages ...string) reply {
+	s.t.Helper()
+	if connector != "" {
+		connector = `"connector":` + connector + `,`
+	}
+	body := `{"notification_id":"n-` + strings.ReplaceAll(s.t.Name(), "/", "-") + `","configuration":{"id":"` + ship + `","organization":"` + org + `","secret":"` + secret + `"},` +
+		connector + `"channel":"` + channel + `","messages":[` + strings.Join(messages, ",") + `]}`
+	r := s.notify([]byte(body))
+	if r.status != http.StatusOK {
+		s.t.Fatalf("notification: %d %s", r.status, r.body)
+	}
+	return r
+}
+
+// metric is the value of a counter or gauge with these labels.
+func (s *server) metric(name string, labels ...string) float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			for i := 0; i < len(labels); i += 2 {
+				found := false
+				for _, l := range m.GetLabel() {
+					found = found || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+				}
+				if !found {
+					continue series
+				}
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return 0
+}
+
+// lint holds the server's metrics against Prometheus' conventions.
+func TestMetricsLint(t *testing.T) {
+	s := start(t, options{})
+	problems, err := testutil.GatherAndLint(s.registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("got %v %v", problems, err)
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.FromSlash(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

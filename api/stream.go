@@ -1,0 +1,237 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"hullbeam/hull"
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+// getStream opens an event stream: open the grant, admit, subscribe, tell what
+// is cached, hand over to the transport. Errors come before the first byte.
+func (s *Server) getStream(c *gin.Context) {
+	s.track(connectionStart)
+	g, conn, err := s.openGrant(c)
+	if err != nil {
+		s.reject(c, err)
+		return
+	}
+	sub, err := s.subscribe(clientAddress(c), g)
+	if err != nil {
+		s.reject(c, err)
+		return
+	}
+	sub.Greet(s.joined(g))
+	cached, err := s.tellSnapshot(c.Request.Context(), conn, sub, lastEventID(c))
+	if err != nil {
+		s.broker.Unsubscribe(sub, stream.ReasonError)
+		s.reject(c, err)
+		return
+	}
+	s.track(connectionSuccess, joinChannel, joinRoom)
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	var lookup sync.WaitGroup
+	if !cached {
+		lookup.Go(func() { s.lookUp(ctx, conn, sub) })
+	}
+	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
+	s.broker.Serve(c.Writer, c.Request, sub)
+	cancel()
+	lookup.Wait()
+}
+
+// openGrant reads the token, which the query carries since an EventSource can
+// set no header. The token is bound to the origin of the page that got it.
+func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
+	token := c.Query("token")
+	if bearer, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer "); ok && token == "" {
+		token = bearer
+	}
+	g, err := s.tokens.OpenGrant(token)
+	if err != nil {
+		return g, nil, err
+	}
+	if !s.now().Before(g.Expires) {
+		return g, nil, newProblem("token_expired", "Ask for a new token.")
+	}
+	s.track(connectionCheck)
+	if origin := c.GetHeader("Origin"); origin != "" && origin != g.Origin {
+		return g, nil, newProblem("origin_not_allowed", "The token was made for another origin.")
+	}
+	conn, err := s.connectors.find(c.Request.Context(), g.Connector)
+	if errors.Is(err, errUnknownConnector) {
+		return g, nil, newProblem("token_invalid", "Its connector is not there any more.")
+	} else if err != nil {
+		return g, nil, err
+	}
+	if !conn.current().AllowsOrigin(g.Origin) {
+		return g, nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin any more.")
+	}
+	return g, conn, nil
+}
+
+// subscribe admits a stream and enters it into the index.
+func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, error) {
+	if !s.addressStreams.take(address) {
+		return nil, newProblem("unavailable", "Too many streams of this address.").after(shedRetry)
+	}
+	if !s.connectorStreams.take(g.Connector) {
+		s.addressStreams.giveBack(address)
+		return nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
+	}
+	giveBack := func(stream.Reason) {
+		s.addressStreams.giveBack(address)
+		s.connectorStreams.giveBack(g.Connector)
+	}
+	sub, err := s.broker.Subscribe(g, giveBack)
+	if err != nil {
+		giveBack("")
+	}
+	return sub, err
+}
+
+// tellSnapshot tells a new stream what is cached of its user, unless the page
+// has seen it. cached is false when nothing is.
+func (s *Server) tellSnapshot(ctx context.Context, conn *connector, sub *stream.Subscriber, last stream.ID) (cached bool, err error) {
+	snap, rank, err := s.store.Find(ctx, conn.id, grantTopics(sub.Grant))
+	if errors.Is(err, store.ErrNotFound) {
+		s.metrics.snapshots.WithLabelValues("miss").Inc()
+		sub.Greet(cacheMiss(sub.Grant))
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	st, err := snapshotState(snap)
+	if err != nil {
+		return false, err
+	}
+	s.metrics.snapshots.WithLabelValues(s.follow(conn, sub, st, rank, last)).Inc()
+	return true, nil
+}
+
+// follow makes one stream follow the user of st, which its topic number rank
+// leads to. result is seen, or what project says.
+func (s *Server) follow(conn *connector, sub *stream.Subscriber, st state, rank int, last stream.ID) (result string) {
+	conn.mu.RLock()
+	defer conn.mu.RUnlock()
+	p, result := s.publication(conn, st)
+	tag := conn.settings.Tag(sub.Grant.Topics[rank].Signed, st.message.UserID)
+	seen := last.Tag == tag && last.Version >= st.version
+	if seen && result == "sent" {
+		result = "seen"
+	}
+	sub.Follow(p, rank, seen)
+	return result
+}
+
+// lastEventID is what the page saw last, from the header of an EventSource that
+// reconnects or the query of a new one that takes over. Rubbish is none.
+func lastEventID(c *gin.Context) stream.ID {
+	text := c.GetHeader("Last-Event-ID")
+	if text == "" {
+		text = c.Query("last_event_id")
+	}
+	id, _ := stream.ParseID(text)
+	return id
+}
+
+// cacheMiss tells the page that nothing is cached of what it proved.
+func cacheMiss(g stream.Grant) *stream.Event {
+	data, _ := json.Marshal(struct {
+		Connector string      `json:"connector"`
+		Claims    hull.Claims `json:"claims"`
+	}{g.Connector, hull.ClaimsOf(provenTopics(g))})
+	return mustEvent(stream.Fields{Type: "cache.miss", Data: data})
+}
+
+func provenTopics(g stream.Grant) []hull.Topic {
+	topics := make([]hull.Topic, 0, len(g.Topics))
+	for _, t := range g.Topics {
+		if topic, err := hull.ParseTopic(t.Name); err == nil {
+			topics = append(topics, topic)
+		}
+	}
+	return topics
+}
+
+// lookUp asks Hull for the user of a stream about which nothing is cached, and
+// tells that stream alone. When Hull cannot be asked the page hears nothing: an
+// update may come yet.
+func (s *Server) lookUp(ctx context.Context, conn *connector, sub *stream.Subscriber) {
+	s.track(fetchStart)
+	result, err := s.lookUpUser(ctx, conn, sub)
+	switch {
+	case ctx.Err() != nil:
+		return // the page has left
+	case err == nil:
+		s.track(fetchSuccess, outgoingSuccess)
+	case errors.Is(err, hull.ErrNotFound):
+		s.track(fetchError, outgoingError)
+		sub.Greet(notFound)
+	default:
+		s.track(fetchError, outgoingFetchError, clientFail)
+		if errors.Is(err, hull.ErrTimeout) {
+			s.track(clientTimeout)
+		}
+		if !s.hullFails.Swap(true) {
+			s.log.Warn("users cannot be looked up in Hull", "connector", conn.id, "error", err)
+		}
+	}
+	if result != "failed" && s.hullFails.Swap(false) {
+		s.log.Info("users can be looked up in Hull again")
+	}
+	s.metrics.lookups.WithLabelValues(result).Inc()
+}
+
+// lookUpUser returns hull.ErrNotFound when Hull knows nobody, or somebody else
+// than was proven.
+func (s *Server) lookUpUser(ctx context.Context, conn *connector, sub *stream.Subscriber) (result string, err error) {
+	cred := conn.credentials()
+	if cred.Organization == "" {
+		return "not_found", hull.ErrNotFound // a connector that does not stand on Hull
+	}
+	report, err := s.hull.UserReport(ctx, cred, provenTopics(sub.Grant))
+	if errors.Is(err, hull.ErrNotFound) {
+		return "not_found", err
+	} else if err != nil {
+		return "failed", err
+	}
+	m, err := hull.ParseReport(report)
+	if err != nil {
+		return "failed", err
+	}
+	user := stored(&m)
+	rank := slices.IndexFunc(sub.Grant.Topics, func(t stream.Topic) bool { return slices.Contains(user.Topics, t.Name) })
+	if rank < 0 {
+		return "foreign", hull.ErrNotFound
+	}
+	if err := s.keep(ctx, conn, sub, user, &m, rank); err != nil {
+		return "failed", err
+	}
+	return "found", nil
+}
+
+// keep stores what Hull answered, so that the next page need not ask, and shows
+// it to sub. When the store has something newer by now, that is shown.
+func (s *Server) keep(ctx context.Context, conn *connector, sub *stream.Subscriber, user store.User, m *hull.Message, rank int) error {
+	written, err := s.store.Put(ctx, conn.id, []store.User{user})
+	if err != nil {
+		return err
+	}
+	if written[0].Stale {
+		_, err := s.tellSnapshot(ctx, conn, sub, stream.ID{})
+		return err
+	}
+	s.follow(conn, sub, state{message: m, version: written[0].Version, topics: user.Topics}, rank, stream.ID{})
+	return nil
+}

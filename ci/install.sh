@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests need and that are missing.
+set -euo pipefail
+missing=()
+command -v gcc >/dev/null || missing+=(gcc libc6-dev) # the race detector
+command -v curl >/dev/null || missing+=(curl)         # the printed curl lines
+[ ${#missing[@]} -eq 0 ] && exit 0
+apt-get update -q
+apt-get install -y -q --no-install-recommends "${missing[@]}"

@@ -1,0 +1,507 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+
+	"hullbeam/api"
+	"hullbeam/hull"
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+// Config is the whole configuration: config.yaml, then the environment, then
+// flags. Its groups are the packages' own.
+type Config struct {
+	// Listen is the address that browsers and Hull reach. PORT, when set, takes
+	// its port from there and listens on all addresses. Default 127.0.0.1:8082.
+	Listen string `mapstructure:"listen"`
+	// PublicURL is the address that browsers use, http(s)://host[:port] without
+	// a path. Default "": of a loopback Listen that, else what each page asked.
+	PublicURL string `mapstructure:"public_url"`
+	// Secret seals tokens, and secrets at rest: the first seals, all open. At
+	// least 32 characters each. Without one Hullbeam runs in development mode,
+	// for this machine alone. Default none.
+	Secret []string `mapstructure:"secret"`
+	// RedisURL is the Redis that nodes share. This version keeps its state in
+	// the embedded store and refuses to start with one. Default "".
+	RedisURL string `mapstructure:"redis_url"`
+	// AdminKey lets operators in: at least 20 characters each. Default none.
+	AdminKey []string `mapstructure:"admin_key"`
+	// AdminListen is an address for operators' routes and /metrics, which are
+	// then not on Listen. Default "".
+	AdminListen string `mapstructure:"admin_listen"`
+	// TrustedProxies are the addresses and networks of proxies whose
+	// X-Forwarded-For is believed. Default none.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+
+	// DataDir is the directory of the embedded store, and in development mode of
+	// the keys that were made. It is made when it is not there. Default ./data.
+	DataDir string `mapstructure:"data_dir"`
+
+	Log        LogConfig     `mapstructure:"log"`
+	Store      store.Config  `mapstructure:"store"`
+	Hull       HullConfig    `mapstructure:"hull"`
+	Identity   api.Identity  `mapstructure:"identity"`
+	Stream     stream.Config `mapstructure:"stream"`
+	Limits     api.Limits    `mapstructure:"limits"`
+	Connectors []Connector   `mapstructure:"connectors"`
+}
+
+// LogConfig says what is logged, and how.
+type LogConfig struct {
+	// Level is the least that is logged: debug, info, warn or error. Default info.
+	Level string `mapstructure:"level"`
+	// Format is text or json. Default text.
+	Format string `mapstructure:"format"`
+}
+
+// HullConfig is everything about Hull.
+type HullConfig struct {
+	api.Hull          `mapstructure:",squash"`
+	hull.VerifyConfig `mapstructure:",squash"`
+	hull.ClientConfig `mapstructure:",squash"`
+}
+
+// Connector is a connector that is put in at start when it is unknown, or when
+// its text here has changed since it was. Hull and operators replace it.
+type Connector struct {
+	// ID is the connector's id in Hull: 1 to 64 of A-Za-z0-9_-.
+	ID string `mapstructure:"id" json:"id"`
+	// Organization is the connector's, such as acme.hullapp.io. Without one Hull
+	// is never asked.
+	Organization string `mapstructure:"organization" json:"organization"`
+	// Secret is the connector's secret in Hull. Without one its notifications
+	// are refused.
+	Secret string `mapstructure:"secret" json:"secret"`
+	// Settings are the public ones, as Hull sends them.
+	Settings map[string]any `mapstructure:"settings" json:"settings"`
+	// PrivateSettings are the others, as Hull sends them.
+	PrivateSettings map[string]any `mapstructure:"private_settings" json:"private_settings"`
+}
+
+// DefaultConfig is what holds when nothing is configured.
+func DefaultConfig() Config {
+	return Config{
+		Listen:  "127.0.0.1:8082",
+		DataDir: "./data",
+		Log:     LogConfig{Level: "info", Format: "text"},
+		Store:   store.DefaultConfig(),
+		Hull: HullConfig{
+			Hull: api.DefaultHull(), VerifyConfig: hull.DefaultVerifyConfig(), ClientConfig: hull.DefaultClientConfig(),
+		},
+		Identity: api.DefaultIdentity(),
+		Stream:   stream.DefaultConfig(),
+		Limits:   api.DefaultLimits(),
+	}
+}
+
+// Development tells that Hullbeam runs for its developer: there is no secret.
+func (c Config) Development() bool { return len(c.Secret) == 0 }
+
+// Validate names the first key whose value is out of its range.
+func (c Config) Validate() error {
+	for _, check := range []func() error{
+		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Log.validate,
+		c.Store.Validate, c.Hull.Hull.Validate, c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate,
+		c.Identity.Validate, c.Stream.Validate, c.Limits.Validate, c.validateConnectors,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) validateAddresses() error {
+	for _, a := range []struct{ key, value string }{{"listen", c.Listen}, {"admin_listen", c.AdminListen}} {
+		if a.value == "" && a.key == "admin_listen" {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(a.value); err != nil || !isPort(port) {
+			return fmt.Errorf("%s: %q is out of range: host:port", a.key, a.value)
+		}
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("public_url: %q is out of range: http(s)://host[:port] without a path", c.PublicURL)
+		}
+	}
+	if c.RedisURL != "" {
+		return errors.New("redis_url: this version has the embedded store alone: leave it empty")
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+func (c Config) validateSecrets() error {
+	for _, secret := range c.Secret {
+		if len(secret) < 32 {
+			return errors.New("secret: one is out of range: at least 32 characters; 'openssl rand -base64 32' makes one")
+		}
+	}
+	for _, key := range c.AdminKey {
+		if len(key) < 20 {
+			return errors.New("admin_key: one is out of range: at least 20 characters")
+		}
+	}
+	return nil
+}
+
+// validateDevelopment keeps development mode off every network: nobody shall
+// run it in production by forgetting the secret.
+func (c Config) validateDevelopment() error {
+	if !c.Development() {
+		return nil
+	}
+	if c.PublicURL != "" {
+		return errors.New("public_url: without a secret Hullbeam is in development mode, for this machine alone: set secret too")
+	}
+	host, _, _ := net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("listen: %q is out of range in development mode: a loopback address; set secret to listen elsewhere", c.Listen)
+	}
+	return nil
+}
+
+func (l LogConfig) validate() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		return fmt.Errorf("log.level: %q is out of range: debug, info, warn or error", l.Level)
+	}
+	if l.Format != "text" && l.Format != "json" {
+		return fmt.Errorf("log.format: %q is out of range: text or json", l.Format)
+	}
+	return nil
+}
+
+func (c Config) validateConnectors() error {
+	seen := map[string]bool{}
+	for i, connector := range c.Connectors {
+		if !api.ValidConnectorID(connector.ID) {
+			return fmt.Errorf("connectors[%d].id: %q is out of range: 1 to 64 of A-Za-z0-9_-", i, connector.ID)
+		}
+		if seen[connector.ID] {
+			return fmt.Errorf("connectors[%d].id: %q is there twice", i, connector.ID)
+		}
+		seen[connector.ID] = true
+	}
+	return nil
+}
+
+// LoadConfig reads path ("" is config.yaml when it is there), then environ, then
+// the flags that were set. The error names the source, the key and the range.
+// warnings name variables that nothing reads.
+func LoadConfig(path string, environ []string, flags *pflag.FlagSet) (c Config, warnings []string, err error) {
+	v := viper.New()
+	keys := configKeys()
+	file, err := readConfigFile(v, path)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	sources := map[string]string{} // of the values that did not come from the file
+	env := environment(environ)
+	if _, ok := env["PORT"]; ok {
+		env["HULLBEAM_LISTEN"] = ":" + env["PORT"]
+	}
+	for _, key := range keys {
+		name := envName(key)
+		if value, ok := env[name]; ok {
+			v.Set(key, value)
+			sources[key] = name
+			delete(env, name)
+		}
+		if f := flags.Lookup(flagName(key)); f != nil && f.Changed {
+			v.Set(key, f.Value.String())
+			sources[key] = "--" + f.Name
+		}
+	}
+	for name := range env {
+		if strings.HasPrefix(name, "HULLBEAM_") {
+			warnings = append(warnings, name+" is set, but there is no such setting")
+		}
+	}
+	slices.Sort(warnings)
+	c = DefaultConfig()
+	if err := unmarshal(v, &c); err != nil {
+		return Config{}, nil, usage(inSource(err, file, sources))
+	}
+	if c.Hull.PublicKeys, err = readKeys(c.Hull.PublicKeys); err != nil {
+		return Config{}, nil, usage(inSource(err, file, sources))
+	}
+	if err := c.readPort(env); err != nil {
+		return Config{}, nil, usage(err)
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, nil, usage(inSource(err, file, sources))
+	}
+	return c, warnings, nil
+}
+
+// readKeys turns paths into the texts in them.
+func readKeys(keys []string) ([]string, error) {
+	texts := make([]string, 0, len(keys))
+	for _, key := range keys {
+		if !strings.Contains(key, "-----BEGIN") {
+			text, err := os.ReadFile(key)
+			if err != nil {
+				return nil, fmt.Errorf("hull.public_keys: %w", err)
+			}
+			key = string(text)
+		}
+		texts = append(texts, key)
+	}
+	return texts, nil
+}
+
+// readPort refuses PORT in development mode, which listens to this machine
+// alone: whoever sets PORT is about to run a server.
+func (c Config) readPort(env map[string]string) error {
+	port, ok := env["PORT"]
+	if !ok {
+		return nil
+	}
+	if !isPort(port) {
+		return fmt.Errorf("PORT: %q is out of range: 0 to 65535", port)
+	}
+	if c.Development() {
+		return errors.New("PORT: without a secret Hullbeam is in development mode, for this machine alone: set SECRET too")
+	}
+	return nil
+}
+
+// readConfigFile reads the file and returns its name, "" when there is none.
+func readConfigFile(v *viper.Viper, path string) (string, error) {
+	name := path
+	if name == "" {
+		name = "config.yaml"
+	}
+	v.SetConfigFile(name)
+	v.SetConfigType("yaml")
+	switch err := v.ReadInConfig(); {
+	case err == nil:
+		return name, nil
+	case path == "" && errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", usage(fmt.Errorf("%s: no such file", name))
+	default:
+		return "", usage(fmt.Errorf("%s: %w", name, err))
+	}
+}
+
+// unmarshal refuses keys that Config does not have.
+func unmarshal(v *viper.Viper, c *Config) error {
+	return v.Unmarshal(c, func(d *mapstructure.DecoderConfig) {
+		d.ErrorUnused = true
+		d.DecodeHook = mapstructure.ComposeDecodeHookFunc(
+			mapstructure.StringToTimeDurationHookFunc(),
+			splitList,
+		)
+	})
+}
+
+// splitList reads a list from a variable or a flag: separated by commas. A PEM
+// text has none.
+func splitList(from, to reflect.Type, value any) (any, error) {
+	if from.Kind() != reflect.String || to != reflect.TypeFor[[]string]() {
+		return value, nil
+	}
+	var list []string
+	for item := range strings.SplitSeq(value.(string), ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list, nil
+}
+
+// inSource says where the value that err is about came from.
+func inSource(err error, file string, sources map[string]string) error {
+	text := tidy(err)
+	for key, source := range sources {
+		if strings.HasPrefix(text, key+":") || strings.Contains(text, "'"+key+"'") {
+			return fmt.Errorf("%s: %s", source, text)
+		}
+	}
+	if file == "" {
+		return errors.New(text)
+	}
+	return fmt.Errorf("%s: %s", file, text)
+}
+
+// tidy makes one line of what the decoder says.
+func tidy(err error) string {
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if line = strings.Trim(line, " *\t"); line != "" && !strings.HasSuffix(line, "error(s):") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+func environment(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// envName is the variable of a key: the predecessors' own for two of them.
+func envName(key string) string {
+	switch key {
+	case "secret", "redis_url", "admin_key":
+		return strings.ToUpper(key)
+	}
+	return "HULLBEAM_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
+
+// configKeys are the keys of everything but connectors, in their order.
+func configKeys() []string {
+	var keys []string
+	for _, f := range configFields(reflect.TypeFor[Config](), "") {
+		if f.key != "connectors" {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
+
+// configField is a field of Config or of one of its groups.
+type configField struct {
+	key   string // such as stream.heartbeat
+	group reflect.Type
+	name  string // of the field in its group
+	index []int
+}
+
+func configFields(t reflect.Type, prefix string) []configField {
+	var fields []configField
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, option, _ := strings.Cut(f.Tag.Get("mapstructure"), ",")
+		switch {
+		case name == "-" || !f.IsExported():
+		case option == "squash":
+			fields = append(fields, under(i, configFields(f.Type, prefix))...)
+		case f.Type.Kind() == reflect.Struct:
+			fields = append(fields, under(i, configFields(f.Type, prefix+name+"."))...)
+		default:
+			fields = append(fields, configField{prefix + name, t, f.Name, []int{i}})
+		}
+	}
+	return fields
+}
+
+func under(i int, fields []configField) []configField {
+	for j := range fields {
+		fields[j].index = append([]int{i}, fields[j].index...)
+	}
+	return fields
+}
+
+// addConfigFlags adds --config and a flag for each key.
+func addConfigFlags(flags *pflag.FlagSet) {
+	flags.String("config", "", "configuration file (default config.yaml, when it is there)")
+	defaults := reflect.ValueOf(DefaultConfig())
+	for _, f := range configFields(reflect.TypeFor[Config](), "") {
+		if f.key == "connectors" {
+			continue
+		}
+		flags.String(flagName(f.key), "", fmt.Sprintf("%s, %s (default %s)", f.key, envName(f.key), show(defaults.FieldByIndex(f.index))))
+		flags.Lookup(flagName(f.key)).DefValue = ""
+	}
+}
+
+func show(v reflect.Value) string {
+	switch value := v.Interface().(type) {
+	case []string:
+		return "[" + strings.Join(value, ", ") + "]"
+	case string:
+		return strconv.Quote(value)
+	case time.Duration:
+		return shortDuration(value)
+	default:
+		return fmt.Sprint(value)
+	}
+}
+
+// shortDuration is 2h and not 2h0m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// record is a configured connector as the store keeps it.
+func (c Connector) record() (store.Connector, error) {
+	settings, err := json.Marshal(orEmpty(c.Settings))
+	if err != nil {
+		return store.Connector{}, fmt.Errorf("connectors: settings of %s: %w", c.ID, err)
+	}
+	private, err := json.Marshal(orEmpty(c.PrivateSettings))
+	if err != nil {
+		return store.Connector{}, fmt.Errorf("connectors: private_settings of %s: %w", c.ID, err)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return store.Connector{}, fmt.Errorf("connectors: %s: %w", c.ID, err)
+	}
+	digest := sha256.Sum256(text)
+	return store.Connector{
+		ID: c.ID, Organization: strings.ToLower(c.Organization), Secret: c.Secret,
+		Settings: settings, PrivateSettings: private, ConfigDigest: hex.EncodeToString(digest[:]),
+	}, nil
+}
+
+func orEmpty(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
+}
+
+// logger writes to w as configured.
+func (l LogConfig) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(l.Level)) // Validate has seen it
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hullbeam/hull"
+	"hullbeam/hull/hulltest"
+)
+
+// development is what development mode makes for itself and keeps in data_dir,
+// so that a restart changes nothing: secrets, and the key of a pretend Hull.
+type development struct {
+	Secret          string `json:"secret"`
+	AdminKey        string `json:"admin_key"`
+	ConnectorSecret string `json:"connector_secret"`
+	HullKey         string `json:"hull_key"` // PEM
+
+	key *hulltest.Key
+}
+
+// The connector of development mode.
+const (
+	demoConnector    = "demo"
+	demoOrganization = "demo.hullapp.io"
+	demoVisitor      = "demo-visitor-0001"
+	demoKeyURL       = "https://demo.hullapp.io/public-key" // never fetched: the key is pinned
+	developmentFile  = "development.json"
+)
+
+// prepareDevelopment completes cfg for development mode.
+func prepareDevelopment(cfg *Config) (*development, error) {
+	d, err := readDevelopment(cfg.DataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		d, err = makeDevelopment(cfg.DataDir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg.Secret = []string{d.Secret}
+	cfg.AdminKey = append(cfg.AdminKey, d.AdminKey)
+	if cfg.Hull.SignatureMaxAge == hull.DefaultVerifyConfig().SignatureMaxAge {
+		cfg.Hull.SignatureMaxAge = 24 * time.Hour // the printed curl line stays good for a day
+	}
+	cfg.Hull.PublicKeys = append(cfg.Hull.PublicKeys, d.key.PublicPEM())
+	cfg.Connectors = append(cfg.Connectors, Connector{
+		ID: demoConnector, Secret: d.ConnectorSecret,
+		Settings: map[string]any{"script": ""},
+		PrivateSettings: map[string]any{
+			"whitelisted_domains": []string{"localhost", "127.0.0.1"},
+			"public_traits":       []string{"name", "plan", "account.name"},
+			"public_segments":     []string{"vip"},
+			"public_events":       []string{"Signed Up", "Viewed Pricing"},
+		},
+	})
+	return d, nil
+}
+
+// readDevelopment reads what an earlier start has made.
+func readDevelopment(dir string) (*development, error) {
+	text, err := os.ReadFile(filepath.Join(dir, developmentFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the development keys: %w", err)
+	}
+	d := &development{}
+	if err := json.Unmarshal(text, d); err != nil {
+		return nil, fmt.Errorf("reading %s: %w; delete it for new keys", filepath.Join(dir, developmentFile), err)
+	}
+	if d.key, err = hulltest.ParseKey([]byte(d.HullKey)); err != nil {
+		return nil, fmt.Errorf("reading %s: hull_key: %w", filepath.Join(dir, developmentFile), err)
+	}
+	return d, nil
+}
+
+func makeDevelopment(dir string) (*development, error) {
+	key, err := hulltest.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	d := &development{
+		Secret: rand.Text() + rand.Text(), AdminKey: "hb_" + rand.Text(), ConnectorSecret: rand.Text(),
+		HullKey: key.PrivatePEM(), key: key,
+	}
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, developmentFile), text, 0o600); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	return d, nil
+}
+
+// greet prints what to try.
+func (d *development) greet(w io.Writer, cfg Config) {
+	fmt.Fprintf(w, `Hullbeam %s in development mode, for this machine alone: no secret is set.
+
+  stream server   %[2]s
+  demonstration   %[2]s/demo/
+  API             %[2]s/openapi.yaml
+  metrics         %[2]s/metrics
+  admin key       %[3]s
+
+Try it, in another terminal. Get a token, open the event stream of a visitor, and
+(in a third) notify it of a change as Hull would:
+
+%[4]s
+
+%[5]s
+
+%[6]s
+
+The same with hullbeam's own commands:
+
+  go run . tail   --url %[2]s
+  go run . notify --url %[2]s --trait plan=pro --segment vip
+
+`, buildVersion(), cfg.PublicURL, d.AdminKey, d.curlToken(cfg), d.curlStream(cfg), d.curlNotify(cfg))
+}
+
+func (d *development) curlToken(cfg Config) string {
+	return fmt.Sprintf(`TOKEN=$(curl -s -H 'Origin: %[1]s' -H 'Content-Type: application/json' -d '{"claims":{"anonymous_id":"%[2]s"}}' %[1]s/api/v1/connectors/%[3]s/token | tee /dev/stderr | sed 's/.*"token":"\([^"]*\)".*/\1/')`,
+		cfg.PublicURL, demoVisitor, demoConnector)
+}
+
+func (d *development) curlStream(cfg Config) string {
+	return fmt.Sprintf(`curl -N -H 'Origin: %[1]s' "%[1]s/api/v1/stream?token=$TOKEN"`, cfg.PublicURL)
+}
+
+func (d *development) curlNotify(cfg Config) string {
+	o := notifyOptions{traits: []string{"name=Ada", "plan=pro"}, segments: []string{"vip"}, events: []string{"Signed Up"}}
+	id, body, err := o.body(d, nil)
+	if err != nil {
+		panic(err) // constant flags make a notification
+	}
+	var line strings.Builder
+	fmt.Fprintf(&line, "curl -H 'Origin: %s'", cfg.PublicURL)
+	headers := d.key.Headers(id, demoKeyURL, time.Now())
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		fmt.Fprintf(&line, " -H '%s: %s'", name, headers.Get(name))
+	}
+	fmt.Fprintf(&line, " -d '%s' %s/smart-notifier", body, cfg.PublicURL)
+	return line.String()
+}

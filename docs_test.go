@@ -1,0 +1,329 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// The documents say what the code does. These tests keep it so: each compares a
+// document with what it describes.
+
+func TestConfigurationDocument(t *testing.T) {
+	rows := tableRows(t, "docs/configuration.md", "Key")
+	documented := func(f configField, value reflect.Value, variable, flag string) {
+		want := []string{code(f.key), code(defaultText(value)), code(variable), code(flag)}
+		row := rows[code(f.key)]
+		if len(row) != 6 {
+			t.Errorf("docs/configuration.md: %s has no row of six cells", f.key)
+			return
+		}
+		if got := []string{row[0], row[1], row[3], row[4]}; !slices.Equal(got, want) {
+			t.Errorf("docs/configuration.md: key, default, variable and flag are %q, want %q", got, want)
+		}
+		if row[2] == "" || row[5] == "" {
+			t.Errorf("docs/configuration.md: %s has no range or no meaning", f.key)
+		}
+		delete(rows, code(f.key))
+	}
+	defaults := reflect.ValueOf(DefaultConfig())
+	for _, f := range configFields(defaults.Type(), "") {
+		if f.key == "connectors" {
+			documented(f, defaults.FieldByIndex(f.index), "", "")
+		} else {
+			documented(f, defaults.FieldByIndex(f.index), envName(f.key), "--"+flagName(f.key))
+		}
+	}
+	connector := reflect.ValueOf(Connector{})
+	for _, f := range configFields(connector.Type(), "connectors[].") {
+		documented(f, connector.FieldByIndex(f.index), "", "")
+	}
+	for key := range rows {
+		t.Errorf("docs/configuration.md: there is no setting %s", key)
+	}
+}
+
+// defaultText is a default as YAML has it.
+func defaultText(value reflect.Value) string {
+	if value.Kind() == reflect.Map {
+		return "{}"
+	}
+	return cmp.Or(strings.Trim(show(value), `"`), `""`)
+}
+
+func TestConfigFileHasDefaults(t *testing.T) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	addConfigFlags(flags)
+	got, warnings, err := LoadConfig("config.yaml", nil, flags)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	clocks := gocmp.Comparer(func(a, b func() time.Time) bool { return (a == nil) == (b == nil) })
+	if diff := gocmp.Diff(DefaultConfig(), got, clocks, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("config.yaml is not at its defaults (-default +file):\n%s", diff)
+	}
+}
+
+func TestProblemPages(t *testing.T) {
+	var pages []string
+	for _, file := range glob(t, "docs/errors/*.md") {
+		page := strings.TrimSuffix(filepath.Base(file), ".md")
+		if !strings.HasPrefix(read(t, file), "# "+page+"\n") {
+			t.Errorf("%s does not begin with its code", file)
+		}
+		pages = append(pages, page)
+	}
+	same(t, "docs/errors and api/problem.go", pages, submatches(read(t, "api/problem.go"), `\{"([a-z_]+)", http\.Status`))
+}
+
+func TestOpenAPI(t *testing.T) {
+	text := read(t, "static/openapi.yaml")
+	var spec struct {
+		Paths map[string]map[string]yaml.Node
+	}
+	if err := yaml.Unmarshal([]byte(text), &spec); err != nil {
+		t.Fatal(err)
+	}
+	var described []string
+	for path, item := range spec.Paths {
+		for method := range item {
+			if method = strings.ToUpper(method); slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"}, method) {
+				described = append(described, method+" "+path)
+			}
+		}
+	}
+	var served []string
+	for _, route := range documentedNode(t).api.Routes() {
+		served = append(served, regexp.MustCompile(`[:*](\w+)`).ReplaceAllString(route, "{$1}"))
+	}
+	same(t, "static/openapi.yaml and the routes", described, served)
+
+	var tree map[string]any
+	if err := yaml.Unmarshal([]byte(text), &tree); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range submatches(text, `\$ref: "#/([^"]+)"`) {
+		var at any = tree
+		for name := range strings.SplitSeq(ref, "/") {
+			m, _ := at.(map[string]any)
+			at = m[name]
+		}
+		if at == nil {
+			t.Errorf("static/openapi.yaml: nothing is at #/%s", ref)
+		}
+	}
+}
+
+func TestDependenciesDocument(t *testing.T) {
+	modules := submatches(read(t, "go.mod"), `(?m)^(?:require)?\s+(\S+\.\S+) v`)
+	direct := func(paths []string) []string {
+		found := map[string]bool{}
+		for _, p := range paths {
+			for _, m := range modules {
+				if isUnder(p, m) && !slices.ContainsFunc(modules, func(longer string) bool { return len(longer) > len(m) && isUnder(p, longer) }) {
+					found[code(m)] = true
+				}
+			}
+		}
+		return slices.Collect(maps.Keys(found))
+	}
+	var ofCode, ofTests []string
+	for dir, p := range importsOf(t) {
+		if strings.HasSuffix(dir, "test") { // a suite, or the pretend Hull
+			ofTests = append(ofTests, p.code...)
+		} else {
+			ofCode = append(ofCode, p.code...)
+		}
+		ofTests = append(ofTests, p.tests...)
+	}
+	text, tests, _ := strings.Cut(read(t, "docs/dependencies.md"), "Of tests alone:")
+	needed := direct(ofCode)
+	alone := slices.DeleteFunc(direct(ofTests), func(m string) bool { return slices.Contains(needed, m) })
+	same(t, "docs/dependencies.md and the imports", firstCells(text), needed)
+	same(t, "docs/dependencies.md, of tests alone, and the tests' imports", firstCells(tests), alone)
+}
+
+func TestMetricsDocument(t *testing.T) {
+	n := documentedNode(t)
+	described := make(chan *prometheus.Desc, 100)
+	for _, c := range append(n.api.Metrics(), n.broker.Metrics()...) {
+		c.Describe(described)
+	}
+	close(described)
+	var names []string
+	for d := range described {
+		names = append(names, submatches(d.String(), `fqName: "(\w+)"`)...)
+	}
+	req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	req.RemoteAddr = "127.0.0.1:1"
+	answer := httptest.NewRecorder()
+	n.api.AdminHandler().ServeHTTP(answer, req)
+	names = append(names, submatches(answer.Body.String(), `(?m)^# TYPE (hullbeam_\w+)`)...)
+
+	var documented []string
+	for name := range tableRows(t, "docs/metrics.md", "Metric") {
+		documented = append(documented, strings.Trim(name, "`"))
+	}
+	same(t, "docs/metrics.md and /metrics", documented, names)
+
+	text := read(t, "docs/metrics.md")
+	for _, value := range submatches(answer.Body.String(), `(?m)^hullbeam_\w+\{(?:event|reason|result|code|channel)="([^"]*)"`) {
+		if !strings.Contains(text, code(value)) {
+			t.Errorf("docs/metrics.md does not explain the label value %s", value)
+		}
+	}
+}
+
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`)
+	for _, file := range slices.Concat(glob(t, "*.md"), glob(t, "docs/*.md"), glob(t, "docs/*/*.md")) {
+		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
+			if strings.Contains(m[1], ":") {
+				continue // another place
+			}
+			target := file
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(file), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %s leads nowhere", file, m[0])
+			} else if m[2] != "" && !slices.Contains(anchors(read(t, target)), m[2]) {
+				t.Errorf("%s: %s has no such heading", file, m[0])
+			}
+		}
+	}
+}
+
+// anchors are the names by which headings are linked to.
+func anchors(markdown string) []string {
+	var names []string
+	for _, heading := range submatches(markdown, `(?m)^#+ (.+)$`) {
+		kept := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), "")
+		names = append(names, strings.ReplaceAll(kept, " ", "-"))
+	}
+	return names
+}
+
+// documentedNode is a node in development mode, which has every route. It does
+// not serve.
+func documentedNode(t *testing.T) *node {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Listen, cfg.DataDir = "127.0.0.1:0", t.TempDir()
+	if _, err := prepareDevelopment(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNode(t.Context(), cfg, true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.close)
+	return n
+}
+
+// tableRows are the rows, by their first cell, of the tables in a document whose
+// first column has that name.
+func tableRows(t *testing.T, file, column string) map[string][]string {
+	t.Helper()
+	rows := map[string][]string{}
+	in := false
+	for _, cells := range tableLines(read(t, file)) {
+		switch {
+		case cells == nil:
+			in = false
+		case cells[0] == column:
+			in = true
+		case in && !strings.HasPrefix(cells[0], "---"):
+			if rows[cells[0]] != nil {
+				t.Errorf("%s: %s is there twice", file, cells[0])
+			}
+			rows[cells[0]] = cells
+		}
+	}
+	return rows
+}
+
+func firstCells(markdown string) []string {
+	var first []string
+	for _, cells := range tableLines(markdown) {
+		if cells != nil && strings.HasPrefix(cells[0], "`") {
+			first = append(first, cells[0])
+		}
+	}
+	return first
+}
+
+// tableLines are the cells of each line, nil for a line outside of tables.
+func tableLines(markdown string) [][]string {
+	var lines [][]string
+	for scanner := bufio.NewScanner(strings.NewReader(markdown)); scanner.Scan(); {
+		var cells []string
+		if line, ok := strings.CutPrefix(scanner.Text(), "|"); ok {
+			for cell := range strings.SplitSeq(strings.TrimSuffix(line, "|"), "|") {
+				cells = append(cells, strings.TrimSpace(cell))
+			}
+		}
+		lines = append(lines, cells)
+	}
+	return lines
+}
+
+// code is text as a document marks it, and nothing when there is none.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+// same compares two sets.
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	got, want = slices.Compact(slices.Sorted(slices.Values(got))), slices.Compact(slices.Sorted(slices.Values(want)))
+	if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("%s differ (-code +document):\n%s", what, diff)
+	}
+}
+
+func submatches(text, pattern string) []string {
+	var found []string
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
+	}
+	return found
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	return files
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"hullbeam/api"
+	"hullbeam/hull"
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+func serveCommand(std stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve pages, Hull and operators (the default)",
+		Long: `Serve pages, Hull and operators until it is told to stop (SIGINT, SIGTERM); then
+end the streams and exit.
+
+Configuration comes from the file, then the environment, then the flags.
+docs/configuration.md describes each setting.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, _ := cmd.Flags().GetString("config")
+			cfg, warnings, err := LoadConfig(path, os.Environ(), cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, warnings, std)
+		},
+	}
+	addConfigFlags(cmd.Flags())
+	return cmd
+}
+
+// serve runs a server until ctx ends.
+func serve(ctx context.Context, cfg Config, warnings []string, std stdio) error {
+	log := cfg.Log.logger(std.err)
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	var dev *development
+	if cfg.Development() {
+		var err error
+		if dev, err = prepareDevelopment(&cfg); err != nil {
+			return err
+		}
+	}
+	n, err := newNode(ctx, cfg, dev != nil, log)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if dev != nil {
+		dev.greet(std.out, n.cfg)
+	}
+	return n.run(ctx)
+}
+
+// node is a server with everything that it stands on.
+type node struct {
+	cfg         Config
+	development bool
+	log         *slog.Logger
+	store       store.Store
+	broker      *stream.Broker
+	api         *api.Server
+	hull        *hull.Client
+	listener    net.Listener
+	adminOnly   net.Listener // nil: operators are served with the others
+}
+
+// newNode builds a node: what stands below first.
+func newNode(ctx context.Context, cfg Config, development bool, log *slog.Logger) (n *node, err error) {
+	n = &node{cfg: cfg, development: development, log: log}
+	if err := n.bind(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	if err := n.openStore(ctx); err != nil {
+		return nil, err
+	}
+	n.broker = stream.New(cfg.Stream, api.Farewell)
+	return n, n.buildAPI()
+}
+
+// bind takes the addresses, so that the public URL is known.
+func (n *node) bind() (err error) {
+	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if n.cfg.AdminListen != "" {
+		if n.adminOnly, err = net.Listen("tcp", n.cfg.AdminListen); err != nil {
+			n.listener.Close()
+			return fmt.Errorf("admin_listen: %w", err)
+		}
+	}
+	if at := n.listener.Addr().(*net.TCPAddr); n.cfg.PublicURL == "" && at.IP.IsLoopback() {
+		n.cfg.PublicURL = "http://" + at.String()
+	}
+	return nil
+}
+
+func (n *node) close() {
+	n.listener.Close()
+	if n.adminOnly != nil {
+		n.adminOnly.Close()
+	}
+	if n.hull != nil {
+		n.hull.Close()
+	}
+	if n.store != nil {
+		n.store.Close()
+	}
+}
+
+func (n *node) openStore(ctx context.Context) (err error) {
+	cfg := n.cfg.Store
+	cfg.DataDir = n.cfg.DataDir
+	if cfg.Sealer, err = stream.NewSealer(n.cfg.Secret, "store"); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(ctx, cfg); err != nil {
+		return err
+	}
+	return n.putConnectors(ctx)
+}
+
+// putConnectors puts the configured connectors in that are unknown, or whose
+// text has changed since they were put in.
+func (n *node) putConnectors(ctx context.Context) error {
+	for _, c := range n.cfg.Connectors {
+		record, err := c.record()
+		if err != nil {
+			return err
+		}
+		known, err := n.store.Connector(ctx, c.ID)
+		switch {
+		case err == nil && known.ConfigDigest == record.ConfigDigest:
+			continue
+		case err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrSealed):
+			return err
+		}
+		if _, err := n.store.PutConnector(ctx, record); err != nil {
+			return fmt.Errorf("putting connector %s in: %w", c.ID, err)
+		}
+		n.log.Info("connector put in from the configuration", "connector", c.ID)
+	}
+	return nil
+}
+
+func (n *node) buildAPI() error {
+	tokens, err := stream.NewSealer(n.cfg.Secret, "token")
+	if err != nil {
+		return err
+	}
+	visitors, err := stream.NewSealer(n.cfg.Secret, "visitor")
+	if err != nil {
+		return err
+	}
+	verify := n.cfg.Hull.VerifyConfig
+	verify.Log = n.log
+	verifier, err := hull.NewVerifier(verify)
+	if err != nil {
+		return err
+	}
+	asks := n.cfg.Hull.ClientConfig
+	asks.Version = buildVersion()
+	if n.hull, err = hull.NewClient(asks); err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	n.api, err = api.New(api.Config{
+		PublicURL: n.cfg.PublicURL, AdminKeys: n.cfg.AdminKey, AdminApart: n.adminOnly != nil,
+		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development,
+		Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Stream: n.cfg.Stream,
+	}, api.Parts{
+		Store: n.store, Broker: n.broker, Tokens: tokens, Visitors: visitors,
+		Verifier: verifier, Hull: n.hull, Registry: registry, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(n.broker.Metrics()...)
+	registry.MustRegister(n.api.Metrics()...)
+	n.warn()
+	return nil
+}
+
+// warn says what an operator should know about the configuration.
+func (n *node) warn() {
+	if n.cfg.Identity.Verification == "off" {
+		n.log.Warn("identity.verification is off: anyone on an allowed page can read the public traits of anyone whose identifier they name")
+	}
+	if n.cfg.PublicURL == "" {
+		n.log.Warn("public_url is not set: each page is told the address that it asked")
+	}
+	if !n.cfg.Hull.VerifySignatures {
+		n.log.Warn("hull.verify_signatures is off: notifications are believed unsigned")
+	}
+}
+
+// run serves until ctx ends, then stops in the reverse order: no new streams,
+// the open ones end, the requests under way are answered.
+func (n *node) run(ctx context.Context) error {
+	servers := []*http.Server{n.server(n.api.Handler())}
+	listeners := []net.Listener{n.listener}
+	if n.adminOnly != nil {
+		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i, server := range servers {
+		group.Go(func() error {
+			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	n.log.Info("listening", "address", n.listener.Addr().String(), "public_url", n.cfg.PublicURL)
+	n.api.Started()
+	group.Go(func() error {
+		<-ctx.Done()
+		return n.stop(servers)
+	})
+	return group.Wait()
+}
+
+// stopGrace is how long the requests under way have once the streams have ended.
+const stopGrace = 5 * time.Second
+
+func (n *node) stop(servers []*http.Server) error {
+	n.log.Info("stopping", "streams", n.broker.Streams())
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Stream.Drain+n.cfg.Stream.WriteTimeout+stopGrace)
+	defer cancel()
+	err := n.broker.Drain(ctx)
+	for _, server := range servers {
+		err = errors.Join(err, server.Shutdown(ctx))
+	}
+	n.log.Info("stopped")
+	return err
+}
+
+// server makes an HTTP server: no write time-out, since streams live long and
+// have a deadline for each write.
+func (n *node) server(handler http.Handler) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // from a proxy in front
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: n.cfg.Stream.WriteTimeout}, // a stream's deadline does not reach a stalled connection
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+}
