@@ -9,7 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -146,6 +148,12 @@ func (c Config) validateAddresses() error {
 			return fmt.Errorf("public_url: %q is out of range: http(s)://host[:port] without a path", c.PublicURL)
 		}
 	}
+	for _, proxy := range c.TrustedProxies {
+		_, notAddress := netip.ParseAddr(proxy)
+		if _, notNetwork := netip.ParsePrefix(proxy); notAddress != nil && notNetwork != nil {
+			return fmt.Errorf("trusted_proxies: %q is out of range: addresses such as 10.0.0.1 and networks such as 10.0.0.0/8", proxy)
+		}
+	}
 	if c.RedisURL != "" {
 		return errors.New("redis_url: this version has the embedded store alone: leave it empty")
 	}
@@ -203,6 +211,9 @@ func (c Config) validateConnectors() error {
 	for i, connector := range c.Connectors {
 		if !api.ValidConnectorID(connector.ID) {
 			return fmt.Errorf("connectors[%d].id: %q is out of range: 1 to 64 of A-Za-z0-9_-", i, connector.ID)
+		}
+		if o := connector.Organization; o != "" && !hull.HostUnder(o, []string{o}) {
+			return fmt.Errorf("connectors[%d].organization: %q is out of range: a host name such as acme.hullapp.io", i, o)
 		}
 		if seen[connector.ID] {
 			return fmt.Errorf("connectors[%d].id: %q is there twice", i, connector.ID)
@@ -320,6 +331,7 @@ func unmarshal(v *viper.Viper, c *Config) error {
 		d.DecodeHook = mapstructure.ComposeDecodeHookFunc(
 			mapstructure.StringToTimeDurationHookFunc(),
 			splitList,
+			refuseLoose,
 		)
 	})
 }
@@ -337,6 +349,19 @@ func splitList(from, to reflect.Type, value any) (any, error) {
 		}
 	}
 	return list, nil
+}
+
+// refuseLoose refuses what the decoder would bend: a duration without a unit is
+// nanoseconds to it, and a fraction a whole number.
+func refuseLoose(from, to reflect.Type, value any) (any, error) {
+	whole := to.Kind() == reflect.Int || to.Kind() == reflect.Int64
+	switch f, isFloat := value.(float64); {
+	case to == reflect.TypeFor[time.Duration]() && from != to:
+		return nil, fmt.Errorf("%v is no duration: give it a unit, such as 15s", value)
+	case whole && isFloat && f != math.Trunc(f):
+		return nil, fmt.Errorf("%v is no whole number", value)
+	}
+	return value, nil
 }
 
 // inSource says where the value that err is about came from.

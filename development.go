@@ -125,10 +125,18 @@ Try it, in another terminal. Get a token, open the event stream of a visitor, an
 
 The same with hullbeam's own commands:
 
-  go run . tail   --url %[2]s
-  go run . notify --url %[2]s --trait plan=pro --segment vip
+  %[7]s tail   --url %[2]s
+  %[7]s notify --url %[2]s --data-dir %[8]s --trait plan=pro --segment vip
 
-`, buildVersion(), cfg.PublicURL, d.AdminKey, d.curlToken(cfg), d.curlStream(cfg), d.curlNotify(cfg))
+`, buildVersion(), cfg.PublicURL, d.AdminKey, d.curlToken(cfg), d.curlStream(cfg), d.curlNotify(cfg), self(), cfg.DataDir)
+}
+
+// self is how this program was started: go run puts it into a directory of its own.
+func self() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ."
+	}
+	return os.Args[0]
 }
 
 func (d *development) curlToken(cfg Config) string {

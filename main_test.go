@@ -220,6 +220,28 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	t.Logf("%d notifications acknowledged before the kill, %d users checked", count.Load(), checked)
 }
 
+// Two processes do not share a data directory, and a secret that opens nothing is
+// told at start.
+func TestStartAgainstAnothersStore(t *testing.T) {
+	dir := t.TempDir()
+	p := startProcess(t, dir)
+	refuse := func(env, want string) {
+		t.Helper()
+		hullbeam, _ := exec.LookPath("hullbeam")
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, hullbeam, "serve", "--listen", "127.0.0.1:0")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), env)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), want) || strings.Contains(string(out), "goroutine") {
+			t.Errorf("got %v %s, want %s", err, out, want)
+		}
+	}
+	refuse("SECRET=", "in use")
+	p.kill()
+	refuse("SECRET=another secret of thirty-two characters and more", "put the old one back")
+}
+
 // notify sends a notification of users and tells whether it was acknowledged.
 func (p *process) notify(ctx context.Context, d *development, users []string, seq int) bool {
 	var messages []any

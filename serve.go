@@ -82,31 +82,24 @@ type node struct {
 }
 
 // newNode builds a node: what stands below first.
-func newNode(ctx context.Context, cfg Config, development bool, log *slog.Logger) (n *node, err error) {
-	n = &node{cfg: cfg, development: development, log: log}
-	if err := n.bind(); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
+func newNode(ctx context.Context, cfg Config, development bool, log *slog.Logger) (*node, error) {
+	n := &node{cfg: cfg, development: development, log: log}
+	for _, build := range []func(context.Context) error{n.bind, n.openStore, n.buildAPI} {
+		if err := build(ctx); err != nil {
 			n.close()
+			return nil, err
 		}
-	}()
-	if err := n.openStore(ctx); err != nil {
-		return nil, err
 	}
-	n.broker = stream.New(cfg.Stream, api.Farewell)
-	return n, n.buildAPI()
+	return n, nil
 }
 
 // bind takes the addresses, so that the public URL is known.
-func (n *node) bind() (err error) {
+func (n *node) bind(context.Context) (err error) {
 	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	if n.cfg.AdminListen != "" {
 		if n.adminOnly, err = net.Listen("tcp", n.cfg.AdminListen); err != nil {
-			n.listener.Close()
 			return fmt.Errorf("admin_listen: %w", err)
 		}
 	}
@@ -116,8 +109,11 @@ func (n *node) bind() (err error) {
 	return nil
 }
 
+// close gives back what has been taken so far.
 func (n *node) close() {
-	n.listener.Close()
+	if n.listener != nil {
+		n.listener.Close()
+	}
 	if n.adminOnly != nil {
 		n.adminOnly.Close()
 	}
@@ -138,7 +134,24 @@ func (n *node) openStore(ctx context.Context) (err error) {
 	if n.store, err = store.Open(ctx, cfg); err != nil {
 		return err
 	}
-	return n.putConnectors(ctx)
+	if err := n.putConnectors(ctx); err != nil {
+		return err
+	}
+	return n.checkSecret(ctx)
+}
+
+// checkSecret refuses a secret that opens none of the connectors kept: all that
+// such a node could do is answer 503.
+func (n *node) checkSecret(ctx context.Context) error {
+	known, err := n.store.Connectors(ctx)
+	switch {
+	case !errors.Is(err, store.ErrSealed):
+		return err
+	case len(known) == 0:
+		return fmt.Errorf("secret: it opens no connector in the store; put the old one back, behind a new one to rotate: %w", err)
+	}
+	n.log.Warn("connectors that no secret opens are not served", "error", err)
+	return nil
 }
 
 // putConnectors puts the configured connectors in that are unknown, or whose
@@ -164,7 +177,8 @@ func (n *node) putConnectors(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) buildAPI() error {
+func (n *node) buildAPI(context.Context) error {
+	n.broker = stream.New(n.cfg.Stream, api.Farewell)
 	tokens, err := stream.NewSealer(n.cfg.Secret, "token")
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/r3labs/sse/v2"
@@ -37,7 +38,12 @@ Without claims it is the demonstration visitor of development mode.`,
 		Example: `  hullbeam tail --anonymous-id 8a1c5f0e-2b0d-4c57-9b1e-6f3c1f1a7d42
   hullbeam tail --count 3 --data`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return tail(cmd.Context(), o, std.out) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.count < 0 {
+				return usage(fmt.Errorf("--count: %d is out of range: 0 or more", o.count))
+			}
+			return tail(cmd.Context(), o, std.out)
+		},
 	}
 	f := cmd.Flags()
 	o.add(f)
@@ -88,7 +94,7 @@ func (t *tailer) stream(ctx context.Context) (wait time.Duration, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t.wait = time.Second
-	client := sse.NewClient(t.url+"/api/v1/stream?token="+url.QueryEscape(token), sse.ClientMaxBufferSize(1<<20))
+	client := sse.NewClient(strings.TrimRight(t.url, "/")+"/api/v1/stream?token="+url.QueryEscape(token), sse.ClientMaxBufferSize(1<<20))
 	client.Headers["Origin"], err = t.pageOrigin()
 	if err != nil {
 		return 0, err

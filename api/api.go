@@ -16,6 +16,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"hullbeam/hull"
 	"hullbeam/store"
@@ -142,6 +143,8 @@ type Server struct {
 	metrics    *metrics
 	operators  operators
 	hullFails  atomic.Bool // the last look-up failed
+	storeFails atomic.Bool // the last write failed
+	pings      singleflight.Group
 
 	tokenRates       *rates
 	addressStreams   *places

@@ -35,7 +35,7 @@ func (o operators) know(key string) bool {
 // getMetrics answers Prometheus: on the operators' own listener, to a direct
 // connection from this machine, and otherwise to who has an admin key.
 func (s *Server) getMetrics(c *gin.Context) {
-	key, _ := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	key := bearer(c)
 	if !s.cfg.AdminApart && !isDirectLoopback(c.Request) && !s.operators.know(key) {
 		c.Header("WWW-Authenticate", "Bearer")
 		s.fail(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
@@ -44,15 +44,33 @@ func (s *Server) getMetrics(c *gin.Context) {
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(c.Writer, c.Request)
 }
 
+// bearer is the token of an Authorization header (RFC 6750); "" when there is
+// none.
+func bearer(c *gin.Context) string {
+	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
 // isDirectLoopback tells a connection from this machine from one that a proxy
 // on this machine forwards.
 func isDirectLoopback(r *http.Request) bool {
-	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if r.Header.Get(header) != "" {
+	for header := range r.Header {
+		if strings.HasPrefix(header, "X-Forwarded-") || header == "Forwarded" || header == "X-Real-Ip" || header == "Via" {
 			return false
 		}
 	}
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	// A proxy that says nothing still asks for the site's own host.
+	return isLoopback(r.RemoteAddr) && isLoopback(r.Host)
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }

@@ -20,9 +20,16 @@ func (s *Server) getReady(c *gin.Context) {
 		s.fail(c, newProblem("unavailable", "The node is stopping."))
 		return
 	}
-	if err := s.store.Ping(ctx); err != nil {
-		s.fail(c, err)
-		return
+	// A store that waits for a lock does not look at ctx.
+	answer := s.pings.DoChan("", func() (any, error) { return nil, s.store.Ping(context.WithoutCancel(ctx)) })
+	select {
+	case ping := <-answer:
+		if ping.Err != nil {
+			s.fail(c, ping.Err)
+			return
+		}
+		c.String(http.StatusOK, "ready\n")
+	case <-ctx.Done():
+		s.fail(c, newProblem("unavailable", "The store does not answer in time.").after(shedRetry))
 	}
-	c.String(http.StatusOK, "ready\n")
 }

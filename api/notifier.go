@@ -32,7 +32,7 @@ func (s *Server) postNotification(c *gin.Context) {
 	}
 	if status >= http.StatusInternalServerError {
 		s.track(connectorTransientError)
-		s.log.Error("notification not kept", "request_id", c.GetString(requestIDKey), "error", err)
+		s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	}
 	s.metrics.notifications.WithLabelValues(string(class), result).Inc()
 	s.track(notifierResponse)
@@ -141,6 +141,7 @@ func (s *Server) learn(ctx context.Context, n *hull.Notification) (*connector, e
 	if errors.Is(err, hull.ErrNotFound) || errors.Is(err, hull.ErrRefused) {
 		return nil, hull.ErrInvalidConfiguration.Because("Hull does not know the connector by these credentials")
 	} else if err != nil {
+		s.log.Warn("Hull cannot be asked about a new connector", "connector", cred.ConnectorID, "error", err)
 		return nil, fmt.Errorf("asking Hull about a new connector: %w", err)
 	}
 	said, err := hull.ParseConnector(app)
@@ -205,6 +206,9 @@ func (s *Server) takeUsers(ctx context.Context, conn *connector, n *hull.Notific
 	written, err := s.store.Put(ctx, conn.id, users)
 	if err != nil {
 		return fmt.Errorf("keeping %d users: %w", len(users), err)
+	}
+	if s.storeFails.Load() && s.storeFails.Swap(false) {
+		s.log.Info("the store works again")
 	}
 	conn.mu.RLock()
 	defer conn.mu.RUnlock()

@@ -111,6 +111,19 @@ func TestNotificationThatCannotBeKept(t *testing.T) {
 	}
 }
 
+// Hull may say the new settings in the messages alone.
+func TestShipUpdateInItsMessages(t *testing.T) {
+	s := start(t, options{noHull: true})
+	s.update(userMessage("u1", `"plan":"pro","email":"ada@harbor.example"`, anonymousIDs(anonymous)))
+	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	l.expect("user.update")
+	s.notification("ship:update", "", `7`, `{"id":"another","private_settings":{}}`,
+		`{"id":"`+ship+`","updated_at":"2026-01-01T00:00:00Z","private_settings":{"whitelisted_domains":["www.harbor.example"],"public_traits":["plan"]}}`)
+	if e := l.expect("user.update"); strings.Contains(string(e.Data), "ada@") {
+		t.Errorf("got %s", e.Data)
+	}
+}
+
 func TestOlderStatesDoNotComeBack(t *testing.T) {
 	s := start(t, options{noHull: true})
 	at := func(when, plan string) string {
@@ -133,10 +146,15 @@ func TestMetricsNeedAKeyUnlessDirect(t *testing.T) {
 	if r := s.do("GET", "/metrics", ""); r.status != http.StatusOK || !strings.Contains(string(r.body), "hullbeam_streams 0") {
 		t.Errorf("direct: got %d", r.status)
 	}
+	for _, header := range []string{"X-Forwarded-Proto: https", "Forwarded: for=203.0.113.9", "Host: beam.example"} {
+		if r := s.do("GET", "/metrics", "", header); r.status != http.StatusUnauthorized {
+			t.Errorf("%s: got %d", header, r.status)
+		}
+	}
 	if r := s.do("GET", "/metrics", "", "X-Forwarded-For: 203.0.113.9"); r.status != http.StatusUnauthorized || r.code() != "unauthorized" {
 		t.Errorf("forwarded: got %d", r.status)
 	}
-	if r := s.do("GET", "/metrics", "", "X-Forwarded-For: 203.0.113.9", "Authorization: Bearer an admin key for tests"); r.status != http.StatusOK {
+	if r := s.do("GET", "/metrics", "", "X-Forwarded-For: 203.0.113.9", "Authorization: bearer an admin key for tests"); r.status != http.StatusOK {
 		t.Errorf("with a key: got %d", r.status)
 	}
 }

@@ -89,6 +89,9 @@ func problemOf(err error) *problem {
 	if c, ok := errors.AsType[*hull.ClaimsError](err); ok {
 		return newProblem("invalid_claims", "A claim has the wrong form.").at(c.Pointer, c.Detail)
 	}
+	if e, ok := errors.AsType[*hull.NotificationError](err); ok && e.Status == http.StatusServiceUnavailable {
+		return newProblem("unavailable", e.Reason)
+	}
 	switch {
 	case errors.Is(err, hull.ErrNoClaims):
 		return newProblem("empty_claims", "Claim at least one of id, external_id, email and anonymous_id.")
@@ -106,15 +109,27 @@ func problemOf(err error) *problem {
 	return newProblem("internal", "")
 }
 
+// failed logs what an operator must know of: a fault of ours each time, a store
+// that fails once until it works again. What was turned away on purpose is only
+// counted.
+func (s *Server) failed(err error, where ...any) {
+	switch p := problemOf(err); {
+	case errors.Is(err, store.ErrUnavailable):
+		if !s.storeFails.Swap(true) {
+			s.log.Error("the store fails", append(where, "error", err)...)
+		}
+	case p.Code == "internal", errors.Is(err, store.ErrSealed):
+		s.log.Error("request failed", append(where, "error", err)...)
+	}
+}
+
 // shedRetry is how long a client that was turned away is asked to wait.
 const shedRetry = 5 * time.Second
 
 // fail answers with the problem that err is, and ends the request.
 func (s *Server) fail(c *gin.Context, err error) {
 	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError {
-		s.log.Error("request failed", "route", c.FullPath(), "status", p.Status, "request_id", c.GetString(requestIDKey), "error", err)
-	}
+	s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	if p.retryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}

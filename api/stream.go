@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,8 +53,8 @@ func (s *Server) getStream(c *gin.Context) {
 // set no header. The token is bound to the origin of the page that got it.
 func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 	token := c.Query("token")
-	if bearer, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer "); ok && token == "" {
-		token = bearer
+	if token == "" {
+		token = bearer(c)
 	}
 	g, err := s.tokens.OpenGrant(token)
 	if err != nil {

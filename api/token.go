@@ -199,8 +199,11 @@ func (s *Server) visitor(connectorID, origin, key string) (id, newKey string) {
 func decode(body []byte, code string, v any) error {
 	err := json.Unmarshal(body, v)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return newProblem(code, "A member has the wrong type.").
-			at("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "is a "+wrong.Value+", which it cannot be")
+		pointer := ""
+		if wrong.Field != "" {
+			pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
+		}
+		return newProblem(code, "A value has the wrong type.").at(pointer, "cannot be of the type "+wrong.Value)
 	} else if err != nil {
 		return newProblem(code, "The body is not JSON.").at("", err.Error())
 	}

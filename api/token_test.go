@@ -1,6 +1,9 @@
 package api_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -24,6 +27,12 @@ func identityToken(key string, claims jwt.MapClaims) string {
 	return must(jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key)))
 }
 
+func intercomHash(key, value string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(value))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 func TestTokenAnswers(t *testing.T) {
 	const key = "the site's identity secret"
 	s := start(t, options{private: `{"whitelisted_domains":["www.harbor.example"],"identity_secret":"` + key + `"}`})
@@ -44,6 +53,9 @@ func TestTokenAnswers(t *testing.T) {
 		{"empty and null claims are absent", "", `{"claims":{"id":"","email":null,"anonymous_id":["` + anonymous + `"]}}`, []string{fromPage, asJSON}, 201, ""},
 		{"a page view may come with it", "", `{"claims":{"anonymous_id":"` + anonymous + `"},"page":{"url":"https://www.harbor.example/","tab":"t","view":"v"}}`, []string{fromPage, asJSON}, 201, ""},
 		{"a signed email counts", "", `{"identity_token":"` + signed + `"}`, []string{fromPage, asJSON}, 201, ""},
+		{"Intercom's hash of the email as written counts", "", `{"claims":{"email":"Ada@Harbor.example"},"user_hash":"` + intercomHash(key, "Ada@Harbor.example") + `"}`, []string{fromPage, asJSON}, 201, ""},
+		{"and of the email in lower case", "", `{"claims":{"email":"Ada@Harbor.example"},"user_hash":"` + intercomHash(key, "ada@harbor.example") + `"}`, []string{fromPage, asJSON}, 201, ""},
+		{"a list for a body", "", `[]`, []string{fromPage, asJSON}, 400, "invalid_claims"},
 		{"a forged token does not", "", `{"claims":{"anonymous_id":"` + anonymous + `"},"identity_token":"` + forged + `"}`, []string{fromPage, asJSON}, 401, "identity_token_invalid"},
 		{"a wrong user_hash does not", "", `{"claims":{"email":"ada@harbor.example"},"user_hash":"00"}`, []string{fromPage, asJSON}, 401, "identity_token_invalid"},
 		{"an email alone does not count", "", claim("email", "ada@harbor.example"), []string{fromPage, asJSON}, 403, "claims_unproven"},

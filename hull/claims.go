@@ -24,6 +24,10 @@ type Claims struct {
 	ExternalID   string
 	Email        string // trimmed and lower-cased
 	AnonymousIDs []string
+
+	// EmailText is the email as it was written, when that differs: a site may
+	// have made its user_hash of it.
+	EmailText string
 }
 
 // ClaimLimits bound what is accepted as claims. A zero field is its default.
@@ -77,6 +81,9 @@ func ParseClaims(raw []byte, limits ClaimLimits) (Claims, error) {
 		for _, value := range values {
 			claims.add(kind, value)
 		}
+	}
+	if text, _ := text(bytes.TrimSpace(members[string(KindEmail)])); claims.Email != "" && string(text) != claims.Email {
+		claims.EmailText = string(text)
 	}
 	if len(claims.AnonymousIDs) > limits.AnonymousIDs {
 		return Claims{}, &ClaimsError{"/claims/anonymous_id", fmt.Sprintf("has more than %d values", limits.AnonymousIDs)}

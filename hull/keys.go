@@ -1,6 +1,7 @@
 package hull
 
 import (
+	"bytes"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -36,6 +37,24 @@ var errKeyUnreachable = errors.New("key host cannot be reached")
 // more. It stops at 8192, as crypto/tls does: what is above only costs us time.
 func parsePublicKey(text []byte) (*rsa.PublicKey, error) {
 	block, _ := pem.Decode(text)
+	return parseKeyBlock(block)
+}
+
+// parsePublicKeys reads one key after the other, with nothing else after them.
+func parsePublicKeys(text []byte) (keys []*rsa.PublicKey, err error) {
+	for first := true; first || len(bytes.TrimSpace(text)) > 0; first = false {
+		var block *pem.Block
+		block, text = pem.Decode(text)
+		key, err := parseKeyBlock(block)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", len(keys)+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func parseKeyBlock(block *pem.Block) (*rsa.PublicKey, error) {
 	if block == nil || block.Type != "PUBLIC KEY" {
 		return nil, errors.New("no PEM block PUBLIC KEY")
 	}

@@ -89,10 +89,12 @@ func parseEnvelope(body []byte) (*Notification, error) {
 	var id, configuration, connector, channel []byte
 	n := new(Notification)
 	messagesErr := errMessages
+	var messages []byte
 	for i := 1; body[i] != '}'; i = afterComma(body, i) {
 		name, start := nameAt(body, i)
 		if string(name) == "messages" {
 			i, messagesErr = n.readMessages(body, start)
+			messages = body[start:i]
 			continue
 		}
 		i = valueEnd(body, start)
@@ -125,6 +127,9 @@ func parseEnvelope(body []byte) (*Notification, error) {
 	if n.Configuration, err = parseConfiguration(configuration); err != nil {
 		return nil, err
 	}
+	if n.Connector == nil && ClassifyChannel(n.Channel) == ClassConnector {
+		n.Connector = connectorAmong(messages, n.Configuration.ID)
+	}
 	switch {
 	case n.Connector != nil && n.Connector.ID != "" && n.Connector.ID != n.Configuration.ID:
 		return nil, ErrInvalidConfiguration.Because("connector.id differs from configuration.id")
@@ -132,6 +137,18 @@ func parseEnvelope(body []byte) (*Notification, error) {
 		return nil, ErrMissingNotificationID
 	}
 	return n, nil
+}
+
+// connectorAmong is the connector of that id in the messages of ship:update,
+// which Hull says beside the envelope's own (docs/hull-protocol.md 2.9); nil when
+// it is not there.
+func connectorAmong(messages []byte, id string) *ConnectorState {
+	for raw := range elements(messages) {
+		if c, err := parseConnector(raw); err == nil && c != nil && c.ID == id {
+			return c
+		}
+	}
+	return nil
 }
 
 // readMessages reads the value that starts at b[i] as the messages, instead of

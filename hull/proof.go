@@ -143,6 +143,10 @@ func (p Policy) hashed(claims Claims, userHash string) (Topic, error) {
 	if value == "" {
 		kind, value = KindEmail, claims.Email
 	}
+	hashable := []string{value}
+	if kind == KindEmail && claims.EmailText != "" {
+		hashable = append(hashable, claims.EmailText)
+	}
 	topic, err := NewTopic(kind, value)
 	if err != nil {
 		return Topic{}, fmt.Errorf("%w: user_hash without external_id or email", ErrIdentityToken)
@@ -152,10 +156,12 @@ func (p Policy) hashed(claims Claims, userHash string) (Topic, error) {
 		return Topic{}, fmt.Errorf("%w: user_hash is not hex", ErrIdentityToken)
 	}
 	for _, secret := range p.secrets() {
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write([]byte(value))
-		if hmac.Equal(mac.Sum(nil), sum) {
-			return topic, nil
+		for _, hashed := range hashable {
+			mac := hmac.New(sha256.New, []byte(secret))
+			mac.Write([]byte(hashed))
+			if hmac.Equal(mac.Sum(nil), sum) {
+				return topic, nil
+			}
 		}
 	}
 	return Topic{}, fmt.Errorf("%w: user_hash differs, or the connector has no identity secret", ErrIdentityToken)

@@ -73,7 +73,7 @@ func (c VerifyConfig) Validate() error {
 		}
 	}
 	for i, text := range c.PublicKeys {
-		if _, err := parsePublicKey([]byte(text)); err != nil {
+		if _, err := parsePublicKeys([]byte(text)); err != nil {
 			return fmt.Errorf("hull.public_keys[%d]: %w", i, err)
 		}
 	}
@@ -108,11 +108,11 @@ func NewVerifier(cfg VerifyConfig) (*Verifier, error) {
 	}
 	v := &Verifier{cfg: cfg}
 	for _, text := range cfg.PublicKeys {
-		key, err := parsePublicKey([]byte(text))
+		keys, err := parsePublicKeys([]byte(text))
 		if err != nil {
 			return nil, err
 		}
-		v.pinned = append(v.pinned, key)
+		v.pinned = append(v.pinned, keys...)
 	}
 	v.times = jwt.NewValidator(jwt.WithTimeFunc(cfg.Now), jwt.WithLeeway(clockSkew), jwt.WithIssuedAt())
 	transport := newTransport(true)

@@ -432,3 +432,34 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// A file may hold several pinned keys, one after the other, and nothing else.
+func TestPinnedKeysInOneText(t *testing.T) {
+	old, current := hulltest.ProcessKey(), newKey(t)
+	cfg := hull.DefaultVerifyConfig()
+	cfg.PublicKeys = []string{old.PublicPEM() + current.PublicPEM()}
+	v, err := hull.NewVerifier(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]*hulltest.Key{"first": old, "second": current} {
+		if err := v.Verify(t.Context(), key.Headers("n1", "https://acme.hullapp.io/key", time.Now()), "n1"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, rest := range []string{"rubbish", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"} {
+		cfg.PublicKeys = []string{old.PublicPEM() + rest}
+		if err := cfg.Validate(); err == nil {
+			t.Errorf("a key and %.20q: accepted", rest)
+		}
+	}
+}
+
+func newKey(t *testing.T) *hulltest.Key {
+	t.Helper()
+	key, err := hulltest.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}

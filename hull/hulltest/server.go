@@ -93,7 +93,8 @@ func (s *Server) PutReport(connectorID string, raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &user); err != nil {
 		return err
 	}
-	topics := hull.Claims(user).Topics()
+	claims := hull.Claims{ID: user.ID, ExternalID: user.ExternalID, Email: user.Email, AnonymousIDs: user.AnonymousIDs}
+	topics := claims.Topics()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.connectors[connectorID]
