@@ -238,7 +238,13 @@ func (n *node) run(ctx context.Context) error {
 	if n.adminOnly != nil {
 		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
 	}
+	reactor, err := stream.NewReactor(n.broker)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx)) // it writes the end of each stream, too
+	group.Go(func() error { return reactor.Run(reacts) })
 	for i, server := range servers {
 		group.Go(func() error {
 			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
@@ -251,6 +257,7 @@ func (n *node) run(ctx context.Context) error {
 	n.api.Started()
 	group.Go(func() error {
 		<-ctx.Done()
+		defer stopReactor()
 		return n.stop(servers)
 	})
 	return group.Wait()

@@ -112,6 +112,7 @@ func start(t *testing.T, o options) *server {
 	t.Cleanup(client.Close)
 
 	s.broker = stream.New(cfg.Stream, api.Farewell)
+	s.react()
 	s.tokens = must(stream.NewSealer(secrets, "token"))
 	s.registry = prometheus.NewRegistry()
 	if !o.unknown {
@@ -159,6 +160,22 @@ func (s *server) putConnector(o options) {
 		c.PrivateSettings = []byte(o.private)
 	}
 	must(s.store.PutConnector(s.t.Context(), c))
+}
+
+// react runs a reactor, as in production, until the server has been closed.
+func (s *server) react() {
+	reactor := must(stream.NewReactor(s.broker))
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := reactor.Run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
 }
 
 // drain ends all streams, after what is due has been written to them.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -25,7 +26,7 @@ func (s *Server) getStream(c *gin.Context) {
 		s.reject(c, err)
 		return
 	}
-	sub, err := s.subscribe(clientAddress(c), g)
+	sub, v, err := s.subscribe(clientAddress(c), g)
 	if err != nil {
 		s.reject(c, err)
 		return
@@ -38,15 +39,32 @@ func (s *Server) getStream(c *gin.Context) {
 		return
 	}
 	s.track(connectionSuccess, joinChannel, joinRoom)
-	ctx, cancel := context.WithCancel(c.Request.Context())
 	var lookup sync.WaitGroup
 	if !cached {
+		ctx, cancel := context.WithCancel(c.Request.Context())
+		defer cancel()
+		v.lookup.Store(&cancel)
+		defer v.lookup.Store(nil) // a stream outlives its request, which the context would keep
 		lookup.Go(func() { s.lookUp(ctx, conn, sub) })
 	}
 	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
-	s.broker.Serve(c.Writer, c.Request, sub)
-	cancel()
+	s.broker.Serve(c.Writer, c.Request, sub)                          // the stream may live on
 	lookup.Wait()
+}
+
+// visit is what ends with a stream: the places that it takes, and its look-up.
+type visit struct {
+	server             *Server
+	address, connector string
+	lookup             atomic.Pointer[context.CancelFunc] // nil: none is under way
+}
+
+func (v *visit) end(stream.Reason) {
+	v.server.addressStreams.giveBack(v.address)
+	v.server.connectorStreams.giveBack(v.connector)
+	if cancel := v.lookup.Load(); cancel != nil {
+		(*cancel)()
+	}
 }
 
 // openGrant reads the token, which the query carries since an EventSource can
@@ -80,23 +98,20 @@ func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 }
 
 // subscribe admits a stream and enters it into the index.
-func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, error) {
+func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, *visit, error) {
 	if !s.addressStreams.take(address) {
-		return nil, newProblem("unavailable", "Too many streams of this address.").after(shedRetry)
+		return nil, nil, newProblem("unavailable", "Too many streams of this address.").after(shedRetry)
 	}
 	if !s.connectorStreams.take(g.Connector) {
 		s.addressStreams.giveBack(address)
-		return nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
+		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
 	}
-	giveBack := func(stream.Reason) {
-		s.addressStreams.giveBack(address)
-		s.connectorStreams.giveBack(g.Connector)
-	}
-	sub, err := s.broker.Subscribe(g, giveBack)
+	v := &visit{server: s, address: address, connector: g.Connector}
+	sub, err := s.broker.Subscribe(g, v.end)
 	if err != nil {
-		giveBack("")
+		v.end("")
 	}
-	return sub, err
+	return sub, v, err
 }
 
 // tellSnapshot tells a new stream what is cached of its user, unless the page

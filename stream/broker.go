@@ -44,6 +44,7 @@ const shardCount = 64 // a power of two
 type Broker struct {
 	cfg      Config
 	farewell func(user string) *Event
+	reactor  *Reactor // nil: all streams take the portable transport
 	metrics  *metrics
 	seed     maphash.Seed
 	shards   [shardCount]shard

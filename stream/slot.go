@@ -37,7 +37,8 @@ type Subscriber struct {
 	// mu guards the fields up to the empty line. They come first, so that an
 	// update touches one or two cache lines: among 100,000 streams none is warm.
 	mu      sync.Mutex
-	notify  chan struct{} // holds one wake-up; nil until a transport waits on it
+	notify  chan struct{} // holds one wake-up; nil unless a goroutine waits on it
+	socket  *socket       // where the reactor has the stream; nil unless it has
 	user    string        // whom the stream follows; empty: nobody yet
 	version uint64
 	gen     uint64
@@ -211,7 +212,15 @@ func (s *Subscriber) wakeups() <-chan struct{} {
 	return s.notify
 }
 
+// attach has sock woken instead.
+func (s *Subscriber) attach(sock *socket) {
+	s.mu.Lock()
+	s.socket = sock
+	s.mu.Unlock()
+}
+
 func (s *Subscriber) wakeLocked() {
+	s.socket.wake()
 	select {
 	case s.notify <- struct{}{}:
 	default:

@@ -12,22 +12,35 @@ import (
 // script never sees a comment (docs/sse-facts.md).
 var heartbeatEvent, _ = NewEvent(Fields{Type: "heartbeat", Data: []byte("{}")})
 
-// Serve writes the stream of s to w until it ends, and takes s out of the
-// index. It is the portable transport: the caller's goroutine, a deadline per
-// write, any HTTP version. Errors before the first byte are for the caller to
-// answer; Serve answers 200.
-func (b *Broker) Serve(w http.ResponseWriter, r *http.Request, s *Subscriber) (reason Reason) {
-	reason = ReasonError // if a ResponseWriter panics
-	defer func() { b.Unsubscribe(s, reason) }()
-	return b.write(w, r, s)
+// Serve writes the stream of s to w, and takes s out of the index when it has
+// ended. If there is a reactor and r came to it over plain HTTP/1.1, Serve
+// returns while the stream lives on, and w is of no use any more. Otherwise it
+// returns when the stream has ended. Errors before the first byte are for the
+// caller to answer; Serve answers 200.
+func (b *Broker) Serve(w http.ResponseWriter, r *http.Request, s *Subscriber) {
+	taken, reason := false, ReasonError // if a ResponseWriter panics
+	defer func() {
+		if !taken {
+			b.Unsubscribe(s, reason)
+		}
+	}()
+	if taken = b.reactor.serve(w, r, s); !taken {
+		reason = b.write(w, r, s)
+	}
 }
 
-func (b *Broker) write(w http.ResponseWriter, r *http.Request, s *Subscriber) Reason {
-	out := writer{w: w, rc: http.NewResponseController(w), timeout: b.cfg.WriteTimeout}
-	h := w.Header()
+// setHead sets the headers of an event stream.
+func setHead(h http.Header) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx holds a stream back without it
+}
+
+// write is the portable transport: the caller's goroutine, a deadline per write,
+// any HTTP version.
+func (b *Broker) write(w http.ResponseWriter, r *http.Request, s *Subscriber) Reason {
+	out := writer{w: w, rc: http.NewResponseController(w), timeout: b.cfg.WriteTimeout}
+	setHead(w.Header())
 	w.WriteHeader(http.StatusOK)
 
 	wakeups := s.wakeups()

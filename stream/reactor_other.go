@@ -1,0 +1,26 @@
+//go:build !linux
+
+package stream
+
+import (
+	"context"
+	"net/http"
+)
+
+// Reactor does nothing on this system: all streams take the portable transport.
+type Reactor struct{}
+
+// NewReactor makes a reactor that takes no stream.
+func NewReactor(*Broker) (*Reactor, error) { return &Reactor{}, nil }
+
+// Run waits for the end of ctx.
+func (*Reactor) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (*Reactor) serve(http.ResponseWriter, *http.Request, *Subscriber) (taken bool) { return false }
+
+type socket struct{}
+
+func (*socket) wake() {}
