@@ -1,0 +1,300 @@
+package stream_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hullbeam/stream"
+	"hullbeam/stream/streamtest"
+)
+
+// react gives b a reactor that runs until the test has ended.
+func react(t testing.TB, b *stream.Broker) {
+	t.Helper()
+	r, err := stream.NewReactor(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		if n := b.Streams(); n != 0 {
+			t.Errorf("%d streams are left behind the reactor", n)
+		}
+	})
+}
+
+// TestReactor is the suite for the reactor.
+func TestReactor(t *testing.T) {
+	streamtest.Run(t, func(t *testing.T, cfg stream.Config) streamtest.Server {
+		b := stream.New(cfg, streamtest.Farewell)
+		react(t, b)
+		var order atomic.Int64
+		return streamtest.Server{
+			Broker: b,
+			Serve: func(w http.ResponseWriter, r *http.Request, s *stream.Subscriber) {
+				order.Add(1)
+				b.Serve(w, r, s)
+			},
+			Listen: func(t *testing.T, h http.Handler) (string, *http.Client) {
+				url, client := listen(t, 1, cfg, h)
+				client.Transport = ordered{client.Transport, &order}
+				return url, client
+			},
+		}
+	})
+}
+
+// ordered tells the race detector that a response comes after the handler sent
+// it. Of what goes through net it knows that by itself.
+type ordered struct {
+	http.RoundTripper
+	order *atomic.Int64
+}
+
+func (o ordered) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := o.RoundTripper.RoundTrip(r)
+	o.order.Load()
+	return response, err
+}
+
+// CloseIdleConnections is the wrapped transport's, for http.Client.
+func (o ordered) CloseIdleConnections() { o.RoundTripper.(*http.Transport).CloseIdleConnections() }
+
+// dial opens a stream over a connection of its own, of which a small part at most
+// waits in the kernel, and returns what is read behind the response's head.
+func dial(t *testing.T, url string) (net.Conn, *http.Response) {
+	t.Helper()
+	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<10)
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1460) // not loopback's 64 KiB, which do not fit
+		})
+	}}
+	conn, err := dialer.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: test\r\n\r\nnobody asked for this")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, response
+}
+
+// subscribing serves streams of topic a at b, and tells about each.
+func subscribing(t *testing.T, b *stream.Broker, before func(*stream.Subscriber)) (url string, ended chan stream.Reason) {
+	ended = make(chan stream.Reason, 1000)
+	url, _ = listen(t, 1, stream.DefaultConfig(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Subscribe(grant("a"), func(r stream.Reason) { ended <- r })
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		before(s)
+		w.Header().Set("X-Request-Id", "its own")
+		b.Serve(w, r, s)
+	}))
+	return url, ended
+}
+
+// What the caller set is in the head, the stream has no goroutine, and what its
+// client sends has no effect until it leaves.
+func TestReactorTakesOver(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	react(t, b)
+	url, ended := subscribing(t, b, func(s *stream.Subscriber) { s.Greet(event(t, stream.Fields{Type: "hello"})) })
+	conn, response := dial(t, url) // after which the server's goroutines are there
+	before := runtime.NumGoroutine()
+	if h := response.Header; h.Get("X-Request-Id") != "its own" || h.Get("Content-Type") != "text/event-stream" || h.Get("Date") == "" ||
+		!response.Close || len(response.TransferEncoding) > 0 || response.ContentLength != -1 {
+		t.Errorf("head %+v", response)
+	}
+	const streams = 50
+	conns := []net.Conn{conn}
+	for range streams {
+		conn, _ := dial(t, url)
+		conns = append(conns, conn)
+	}
+	for began := time.Now(); runtime.NumGoroutine() > before+streams/5; time.Sleep(time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("%d goroutines, and %d before %d streams", runtime.NumGoroutine(), before, streams)
+		}
+	}
+	for i := range 5 {
+		for _, conn := range conns {
+			if _, err := conn.Write(make([]byte, 10_000)); err != nil {
+				t.Fatalf("write %d: %v", i, err)
+			}
+		}
+	}
+	if n := b.Publish("c", shows(t, "u", 1, "a")); n != streams+1 {
+		t.Errorf("taken by %d streams, want %d", n, streams+1)
+	}
+	for _, conn := range conns {
+		conn.Close()
+		if reason := <-ended; reason != stream.ReasonGone {
+			t.Errorf("ended because of %s", reason)
+		}
+	}
+}
+
+// Whatever the socket takes at a time, nothing is lost, doubled or out of order.
+func TestReactorPartialWrites(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	react(t, b)
+	subs := make(chan *stream.Subscriber, 1)
+	url, ended := subscribing(t, b, func(s *stream.Subscriber) { subs <- s })
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			_, response := dial(t, url)
+			s := <-subs
+			const events = 200
+			var want, got []string
+			var sent sync.WaitGroup
+			told := make([]*stream.Event, events)
+			for i := range told {
+				data := fmt.Sprintf("%d %s", i, strings.Repeat("d", random.IntN(60_000)>>random.IntN(16)))
+				want = append(want, data)
+				told[i] = event(t, stream.Fields{Data: []byte(data)})
+			}
+			cuts := rand.New(rand.NewPCG(seed, 1))
+			sent.Go(func() {
+				for len(told) > 0 {
+					n := min(1+cuts.IntN(8), len(told))
+					s.Greet(told[:n]...)
+					told = told[n:]
+					time.Sleep(time.Duration(cuts.IntN(2000)) * time.Microsecond)
+				}
+				s.End(stream.ReasonRevoked, 0)
+			})
+			for e, err := range streamtest.Read(&halting{response.Body, random}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, e.Data)
+			}
+			sent.Wait()
+			want = append(want, `{"message":"revoked","reconnect_in_ms":0}`)
+			if !slices.Equal(got, want) {
+				t.Errorf("got %d events, want %d", len(got), len(want))
+			}
+			if reason := <-ended; reason != stream.ReasonRevoked {
+				t.Errorf("ended because of %s", reason)
+			}
+		})
+	}
+}
+
+// halting reads little at a time, and pauses now and then.
+type halting struct {
+	io.Reader
+	random *rand.Rand
+}
+
+func (h *halting) Read(p []byte) (int, error) {
+	if h.random.IntN(50) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	return h.Reader.Read(p[:min(len(p), 1+h.random.IntN(5000))])
+}
+
+// A stopping reactor ends what Drain has left, and takes nothing more.
+func TestReactorStops(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	r, err := stream.NewReactor(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Run(ctx) }()
+	url, ended := subscribing(t, b, func(*stream.Subscriber) {})
+	const streams = 20
+	for range streams {
+		dial(t, url)
+	}
+	stop()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	dial(t, url)
+	for range streams + 1 {
+		if reason := <-ended; reason != stream.ReasonDrain {
+			t.Errorf("ended because of %s", reason)
+		}
+	}
+	if n := b.Streams(); n != 0 {
+		t.Errorf("%d streams", n)
+	}
+}
+
+// What the reactor cannot take over goes the portable way.
+func TestReactorLeavesOthers(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	react(t, b)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Subscribe(grant("a"), nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s.End(stream.ReasonRevoked, 0)
+		b.Serve(w, r, s)
+	})
+	for name, start := range map[string]func(*httptest.Server){
+		"TLS":    (*httptest.Server).StartTLS,
+		"HTTP/2": func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() },
+	} {
+		server := httptest.NewUnstartedServer(handler)
+		start(server)
+		response, err := server.Client().Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil || !strings.Contains(string(body), "event: close\n") || response.Close {
+			t.Errorf("%s: %q, error %v, %+v", name, body, err, response)
+		}
+		response.Body.Close()
+		server.Close()
+	}
+	recorder := httptest.NewRecorder()
+	handler(recorder, httptest.NewRequest("GET", "/", nil)) // no deadlines, so no stream; but no panic
+	if n := b.Streams(); n != 0 {
+		t.Errorf("%d streams", n)
+	}
+}
+
+func TestSocketSize(t *testing.T) {
+	if size := stream.SocketSize; size > 100 {
+		t.Errorf("a stream takes %d bytes of the reactor, want at most 100", size)
+	}
+}
