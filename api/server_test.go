@@ -49,6 +49,7 @@ type options struct {
 	noHull    bool // the connector has no organization
 	unknown   bool // the connector is not put in
 	directory string
+	hullWaits chan struct{} // Hull answers once it is closed
 	now       func() time.Time
 }
 
@@ -79,6 +80,9 @@ func start(t *testing.T, o options) *server {
 	credentials := hull.Credentials{ConnectorID: ship, Organization: org, Secret: secret}
 	s.hull.PutConnector(credentials, nil)
 	hullServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o.hullWaits != nil {
+			<-o.hullWaits
+		}
 		if answer := s.hullSays.Load(); answer != nil {
 			w.WriteHeader(answer.status)
 			w.Write(answer.body)

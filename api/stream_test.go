@@ -128,6 +128,28 @@ func TestLookUpOfSomebodyElse(t *testing.T) {
 	}
 }
 
+// A look-up ends with its stream, so that a page that leaves holds nothing.
+func TestLookUpEndsWithItsStream(t *testing.T) {
+	waits := make(chan struct{})
+	s := start(t, options{hullWaits: waits})
+	t.Cleanup(func() { close(waits) })
+	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	l.expect("cache.miss")
+	answered := func() bool { return strings.Contains(s.log.String(), "route=/api/v1/stream") }
+	if answered() {
+		t.Error("the request ended before its look-up")
+	}
+	l.cancel()
+	for began := time.Now(); !answered(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the request has not ended with its stream")
+		}
+	}
+	if n := s.broker.Streams(); n != 0 {
+		t.Errorf("%d streams", n)
+	}
+}
+
 func sameJSON(t *testing.T, got []byte, want string) bool {
 	t.Helper()
 	return fmt.Sprint(decodeNumbers(t, got)) == fmt.Sprint(decodeNumbers(t, []byte(want)))

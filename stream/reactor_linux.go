@@ -22,6 +22,9 @@ import (
 // that a stream has no goroutine, buffer, channel or timer of its own.
 type Reactor struct {
 	loops []*loop
+	// dup is held for a new descriptor: when the kernel's table of them grows, all
+	// who want one wait in the kernel, and each would take a thread for good.
+	dup sync.Mutex
 }
 
 const (
@@ -82,7 +85,7 @@ func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber)
 	if err != nil {
 		return false
 	}
-	fd, err := descriptor(conn)
+	fd, err := r.descriptor(conn)
 	if err != nil {
 		s.broker.Unsubscribe(s, ReasonError)
 		return true
@@ -93,7 +96,7 @@ func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber)
 
 // descriptor is the socket of conn, without all that net keeps for it: conn is
 // closed.
-func descriptor(conn net.Conn) (fd int, err error) {
+func (r *Reactor) descriptor(conn net.Conn) (fd int, err error) {
 	defer conn.Close()
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -103,6 +106,8 @@ func descriptor(conn net.Conn) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
+	r.dup.Lock()
+	defer r.dup.Unlock()
 	if failed := raw.Control(func(of uintptr) { fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) }); failed != nil {
 		return -1, failed
 	}

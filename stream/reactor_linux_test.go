@@ -41,8 +41,11 @@ func react(t testing.TB, b *stream.Broker) {
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		if n := b.Streams(); n != 0 {
-			t.Errorf("%d streams are left behind the reactor", n)
+		// A handler that finds the reactor stopped ends its stream itself.
+		for began := time.Now(); b.Streams() != 0; time.Sleep(time.Millisecond) {
+			if time.Since(began) > 10*time.Second {
+				t.Fatalf("%d streams are left behind the reactor", b.Streams())
+			}
 		}
 	})
 }
