@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -114,6 +115,7 @@ func problemOf(err error) *problem {
 // counted.
 func (s *Server) failed(err error, where ...any) {
 	switch p := problemOf(err); {
+	case errors.Is(err, context.Canceled): // the client has left
 	case errors.Is(err, store.ErrUnavailable):
 		if !s.storeFails.Swap(true) {
 			s.log.Error("the store fails", append(where, "error", err)...)

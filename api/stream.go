@@ -34,7 +34,7 @@ func (s *Server) getStream(c *gin.Context) {
 	sub.Greet(s.joined(g))
 	cached, err := s.tellSnapshot(c.Request.Context(), conn, sub, lastEventID(c))
 	if err != nil {
-		s.broker.Unsubscribe(sub, stream.ReasonError)
+		s.broker.Unsubscribe(sub, openFailed(err))
 		s.reject(c, err)
 		return
 	}
@@ -50,6 +50,14 @@ func (s *Server) getStream(c *gin.Context) {
 	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
 	s.broker.Serve(c.Writer, c.Request, sub)                          // the stream may live on
 	lookup.Wait()
+}
+
+// openFailed is why a stream ended that was not served.
+func openFailed(err error) stream.Reason {
+	if errors.Is(err, context.Canceled) {
+		return stream.ReasonGone
+	}
+	return stream.ReasonError
 }
 
 // visit is what ends with a stream: the places that it takes, and its look-up.
