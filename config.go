@@ -10,13 +10,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -118,110 +114,6 @@ func DefaultConfig() Config {
 
 // Development tells that Hullbeam runs for its developer: there is no secret.
 func (c Config) Development() bool { return len(c.Secret) == 0 }
-
-// Validate names the first key whose value is out of its range.
-func (c Config) Validate() error {
-	for _, check := range []func() error{
-		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Log.validate,
-		c.Store.Validate, c.Hull.Hull.Validate, c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate,
-		c.Identity.Validate, c.Stream.Validate, c.Limits.Validate, c.validateConnectors,
-	} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c Config) validateAddresses() error {
-	for _, a := range []struct{ key, value string }{{"listen", c.Listen}, {"admin_listen", c.AdminListen}} {
-		if a.value == "" && a.key == "admin_listen" {
-			continue
-		}
-		if _, port, err := net.SplitHostPort(a.value); err != nil || !isPort(port) {
-			return fmt.Errorf("%s: %q is out of range: host:port", a.key, a.value)
-		}
-	}
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-			return fmt.Errorf("public_url: %q is out of range: http(s)://host[:port] without a path", c.PublicURL)
-		}
-	}
-	for _, proxy := range c.TrustedProxies {
-		_, notAddress := netip.ParseAddr(proxy)
-		if _, notNetwork := netip.ParsePrefix(proxy); notAddress != nil && notNetwork != nil {
-			return fmt.Errorf("trusted_proxies: %q is out of range: addresses such as 10.0.0.1 and networks such as 10.0.0.0/8", proxy)
-		}
-	}
-	if c.RedisURL != "" {
-		return errors.New("redis_url: this version has the embedded store alone: leave it empty")
-	}
-	return nil
-}
-
-func isPort(text string) bool {
-	n, err := strconv.Atoi(text)
-	return err == nil && n >= 0 && n <= 65535
-}
-
-func (c Config) validateSecrets() error {
-	for _, secret := range c.Secret {
-		if len(secret) < 32 {
-			return errors.New("secret: one is out of range: at least 32 characters; 'openssl rand -base64 32' makes one")
-		}
-	}
-	for _, key := range c.AdminKey {
-		if len(key) < 20 {
-			return errors.New("admin_key: one is out of range: at least 20 characters")
-		}
-	}
-	return nil
-}
-
-// validateDevelopment keeps development mode off every network: nobody shall
-// run it in production by forgetting the secret.
-func (c Config) validateDevelopment() error {
-	if !c.Development() {
-		return nil
-	}
-	if c.PublicURL != "" {
-		return errors.New("public_url: without a secret Hullbeam is in development mode, for this machine alone: set secret too")
-	}
-	host, _, _ := net.SplitHostPort(c.Listen)
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listen: %q is out of range in development mode: a loopback address; set secret to listen elsewhere", c.Listen)
-	}
-	return nil
-}
-
-func (l LogConfig) validate() error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		return fmt.Errorf("log.level: %q is out of range: debug, info, warn or error", l.Level)
-	}
-	if l.Format != "text" && l.Format != "json" {
-		return fmt.Errorf("log.format: %q is out of range: text or json", l.Format)
-	}
-	return nil
-}
-
-func (c Config) validateConnectors() error {
-	seen := map[string]bool{}
-	for i, connector := range c.Connectors {
-		if !api.ValidConnectorID(connector.ID) {
-			return fmt.Errorf("connectors[%d].id: %q is out of range: 1 to 64 of A-Za-z0-9_-", i, connector.ID)
-		}
-		if o := connector.Organization; o != "" && !hull.HostUnder(o, []string{o}) {
-			return fmt.Errorf("connectors[%d].organization: %q is out of range: a host name such as acme.hullapp.io", i, o)
-		}
-		if seen[connector.ID] {
-			return fmt.Errorf("connectors[%d].id: %q is there twice", i, connector.ID)
-		}
-		seen[connector.ID] = true
-	}
-	return nil
-}
 
 // LoadConfig reads path ("" is config.yaml when it is there), then environ, then
 // the flags that were set. The error names the source, the key and the range.
@@ -397,99 +289,6 @@ func environment(environ []string) map[string]string {
 		}
 	}
 	return env
-}
-
-// envName is the variable of a key: the predecessors' own for two of them.
-func envName(key string) string {
-	switch key {
-	case "secret", "redis_url", "admin_key":
-		return strings.ToUpper(key)
-	}
-	return "HULLBEAM_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-}
-
-func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
-
-// configKeys are the keys of everything but connectors, in their order.
-func configKeys() []string {
-	var keys []string
-	for _, f := range configFields(reflect.TypeFor[Config](), "") {
-		if f.key != "connectors" {
-			keys = append(keys, f.key)
-		}
-	}
-	return keys
-}
-
-// configField is a field of Config or of one of its groups.
-type configField struct {
-	key   string // such as stream.heartbeat
-	group reflect.Type
-	name  string // of the field in its group
-	index []int
-}
-
-func configFields(t reflect.Type, prefix string) []configField {
-	var fields []configField
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, option, _ := strings.Cut(f.Tag.Get("mapstructure"), ",")
-		switch {
-		case name == "-" || !f.IsExported():
-		case option == "squash":
-			fields = append(fields, under(i, configFields(f.Type, prefix))...)
-		case f.Type.Kind() == reflect.Struct:
-			fields = append(fields, under(i, configFields(f.Type, prefix+name+"."))...)
-		default:
-			fields = append(fields, configField{prefix + name, t, f.Name, []int{i}})
-		}
-	}
-	return fields
-}
-
-func under(i int, fields []configField) []configField {
-	for j := range fields {
-		fields[j].index = append([]int{i}, fields[j].index...)
-	}
-	return fields
-}
-
-// addConfigFlags adds --config and a flag for each key.
-func addConfigFlags(flags *pflag.FlagSet) {
-	flags.String("config", "", "configuration file (default config.yaml, when it is there)")
-	defaults := reflect.ValueOf(DefaultConfig())
-	for _, f := range configFields(reflect.TypeFor[Config](), "") {
-		if f.key == "connectors" {
-			continue
-		}
-		flags.String(flagName(f.key), "", fmt.Sprintf("%s, %s (default %s)", f.key, envName(f.key), show(defaults.FieldByIndex(f.index))))
-		flags.Lookup(flagName(f.key)).DefValue = ""
-	}
-}
-
-func show(v reflect.Value) string {
-	switch value := v.Interface().(type) {
-	case []string:
-		return "[" + strings.Join(value, ", ") + "]"
-	case string:
-		return strconv.Quote(value)
-	case time.Duration:
-		return shortDuration(value)
-	default:
-		return fmt.Sprint(value)
-	}
-}
-
-// shortDuration is 2h and not 2h0m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // record is a configured connector as the store keeps it.
