@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -170,10 +171,10 @@ func (s *Server) takeSettings(ctx context.Context, conn *connector, said *hull.C
 	conn.mu.RUnlock()
 	record.UpdatedAt = said.UpdatedAt
 	if said.Settings != nil {
-		record.Settings = said.Settings
+		record.Settings = bytes.Clone(said.Settings) // it is a part of the whole body, which would stay
 	}
 	if said.PrivateSettings != nil {
-		record.PrivateSettings = said.PrivateSettings
+		record.PrivateSettings = bytes.Clone(said.PrivateSettings)
 	}
 	_, changed, err := s.connectors.change(ctx, record)
 	if err != nil {
