@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -63,4 +64,78 @@ func Open(ctx context.Context, cfg Config) (Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// RedisConfig says where and how nodes share a store. The keys are those of
+// config.yaml.
+type RedisConfig struct {
+	// URL (redis_url) is redis://[user:password@]host:port[/db], rediss:// with
+	// TLS; several hosts separated by commas, or ?cluster=true, are a Cluster;
+	// redis+sentinel://[user:password@]host:port,…/master[/db] asks Sentinels,
+	// whose own user and password are ?sentinel_username= and
+	// sentinel_password=. Required.
+	URL string `mapstructure:"-"`
+	// Prefix (redis.prefix) begins all keys and channels, without braces.
+	// Channels know no database: two installations on one Redis need two.
+	// Default hb:.
+	Prefix string `mapstructure:"prefix"`
+	// UserTTL (redis.user_ttl) is how long a user is kept that is neither
+	// written nor read. 0: for ever; else 2h to 8760h. Default 720h.
+	UserTTL time.Duration `mapstructure:"user_ttl"`
+	// MaxUsers (redis.max_users) bounds the users of a connector: of those above
+	// it the longest unused are forgotten. It is kept in 16 parts, each with its
+	// share, so that a few less than MaxUsers may be kept. 0, the default: no
+	// bound.
+	MaxUsers int `mapstructure:"max_users"`
+	// WaitReplicas (redis.wait_replicas) is how many replicas must have a write
+	// before it counts as done. 0, the default: the master's word is enough.
+	// 0 to 10.
+	WaitReplicas int `mapstructure:"wait_replicas"`
+	// Timeout (redis.timeout) bounds each round trip, with connecting. 100ms to
+	// 1m; default 2s.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// PoolSize (redis.pool_size) bounds the connections to each server. 0: ten
+	// for each processor. 0 to 1000.
+	PoolSize int `mapstructure:"pool_size"`
+	// Publish has writes published on their users' and topics' channels, for
+	// other nodes. Not in config.yaml.
+	Publish bool `mapstructure:"-"`
+	// Sealer is that of [Config]. Required.
+	Sealer Sealer `mapstructure:"-"`
+	// Now is a clock for tests. nil: Redis has the clock.
+	Now func() time.Time `mapstructure:"-"`
+}
+
+// DefaultRedisConfig returns the defaults of everything that has one.
+func DefaultRedisConfig() RedisConfig {
+	return RedisConfig{Prefix: "hb:", UserTTL: 720 * time.Hour, Timeout: 2 * time.Second}
+}
+
+// Validate returns an error that names each key whose value is out of range. It
+// has no part of the URL, in which a password may be.
+func (c RedisConfig) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, err := parseRedisURL(c.URL); err != nil {
+		errs = append(errs, err)
+	}
+	if strings.ContainsAny(c.Prefix, "{}") {
+		refuse("redis.prefix: %q is out of range: without braces", c.Prefix)
+	}
+	if c.UserTTL != 0 && (c.UserTTL < 2*time.Hour || c.UserTTL > 8760*time.Hour) {
+		refuse("redis.user_ttl: %v is neither 0 (for ever) nor between 2h and 8760h", c.UserTTL)
+	}
+	if c.MaxUsers < 0 {
+		refuse("redis.max_users: %d is out of range: 0 (no bound) or more", c.MaxUsers)
+	}
+	if c.WaitReplicas < 0 || c.WaitReplicas > 10 {
+		refuse("redis.wait_replicas: %d is out of range: 0 to 10", c.WaitReplicas)
+	}
+	if c.Timeout < 100*time.Millisecond || c.Timeout > time.Minute {
+		refuse("redis.timeout: %v is not between 100ms and 1m", c.Timeout)
+	}
+	if c.PoolSize < 0 || c.PoolSize > 1000 {
+		refuse("redis.pool_size: %d is out of range: 0 to 1000", c.PoolSize)
+	}
+	return errors.Join(errs...)
 }

@@ -4,7 +4,8 @@
 // topic an opaque text.
 //
 // [Store] is the contract, package storetest the suite that every
-// implementation passes. [SQLite] is the embedded one.
+// implementation passes. [SQLite] is the embedded one, [Redis] the one that
+// nodes share.
 package store
 
 import (
@@ -45,6 +46,11 @@ type Store interface {
 	// none, in the order given, in which a user may occur more than once. It
 	// returns what became of each, in the same order. The connector need not
 	// be known: its users are kept apart by its id alone.
+	//
+	// [Redis] writes each user at once, with version and publication, but not
+	// all at once: an error means that some may have been written, and their
+	// topics in part. The writes of one user keep their order, and to put the
+	// users again makes good what was left half done.
 	Put(ctx context.Context, connectorID string, users []User) ([]Written, error)
 
 	// Find returns the user that the first of topics that leads to one leads
@@ -82,6 +88,12 @@ type User struct {
 
 	// State is opaque JSON.
 	State []byte
+
+	// Accepted is when the node was given the state, and News what else the
+	// nodes that serve the user are to be told with it. Neither is stored: they
+	// go with the publication, where there is one.
+	Accepted time.Time
+	News     []byte
 }
 
 // Written is what became of a [User] that was put.

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// connectorRecord is what of a connector's record no script reads.
+type connectorRecord struct {
+	Organization string `json:"organization"`
+	Settings     []byte `json:"settings"`
+	Sealed       []byte `json:"sealed"` // secrets
+}
+
+// Connector implements [Store].
+func (s *Redis) Connector(ctx context.Context, id string) (Connector, error) {
+	doing := "connector " + id
+	leave, err := s.enter(ctx, doing)
+	if err != nil {
+		return Connector{}, err
+	}
+	defer leave()
+	var record string
+	err = s.do(ctx, doing, func(ctx context.Context) (err error) {
+		record, err = s.client.HGet(ctx, s.cfg.connectorsKey(), id).Result()
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return Connector{}, err
+	}
+	if record == "" {
+		return Connector{}, fmt.Errorf("%s: %w", doing, ErrNotFound)
+	}
+	c, err := s.connector(id, record)
+	if err != nil {
+		return Connector{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	return c, nil
+}
+
+// Connectors implements [Store].
+func (s *Redis) Connectors(ctx context.Context) ([]Connector, error) {
+	const doing = "reading the connectors"
+	leave, err := s.enter(ctx, doing)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var records map[string]string
+	err = s.do(ctx, doing, func(ctx context.Context) (err error) {
+		records, err = s.client.HGetAll(ctx, s.cfg.connectorsKey()).Result()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var connectors []Connector
+	var sealed []error
+	for id, record := range records {
+		c, err := s.connector(id, record)
+		switch {
+		case errors.Is(err, ErrSealed):
+			sealed = append(sealed, fmt.Errorf("connector %s: %w", id, err))
+		case err != nil:
+			return nil, fmt.Errorf("connector %s: %w", id, err)
+		default:
+			connectors = append(connectors, c)
+		}
+	}
+	slices.SortFunc(connectors, func(a, b Connector) int { return cmp.Compare(a.ID, b.ID) })
+	return connectors, errors.Join(sealed...)
+}
+
+// connector reads a record: format, time of the update, length of the digest;
+// the digest; the rest in JSON.
+func (s *Redis) connector(id, data string) (Connector, error) {
+	if err := checkFormat(data); err != nil {
+		return Connector{}, err
+	}
+	const head = 13
+	if len(data) < head {
+		return Connector{}, errDamaged
+	}
+	size := binary.BigEndian.Uint32([]byte(data[9:head]))
+	if uint64(size) > uint64(len(data)-head) {
+		return Connector{}, errDamaged
+	}
+	digest, rest := data[head:head+int(size)], data[head+int(size):]
+	var record connectorRecord
+	if err := json.Unmarshal([]byte(rest), &record); err != nil {
+		return Connector{}, errDamaged
+	}
+	opened, err := openSecrets(s.sealer, id, record.Sealed)
+	if err != nil {
+		return Connector{}, err
+	}
+	return Connector{
+		ID: id, Organization: record.Organization, Secret: opened.Secret, PrivateSettings: opened.PrivateSettings,
+		Settings: record.Settings, UpdatedAt: decodeTime(data[1:9]), ConfigDigest: digest,
+	}, nil
+}
+
+// openSecrets opens what [Redis.PutConnector] has sealed.
+func openSecrets(sealer Sealer, id string, sealed []byte) (secrets, error) {
+	plaintext, err := sealer.Open(sealed, []byte(id))
+	if err != nil {
+		return secrets{}, fmt.Errorf("its secrets are %w: %v: put the old one back, as second entry of `secret`, or put the connector in again",
+			ErrSealed, err)
+	}
+	var opened secrets
+	if err := json.Unmarshal(plaintext, &opened); err != nil {
+		return secrets{}, fmt.Errorf("its secrets: %w", err)
+	}
+	return opened, nil
+}
+
+// PutConnector implements [Store].
+func (s *Redis) PutConnector(ctx context.Context, c Connector) (stored bool, err error) {
+	doing := "writing connector " + c.ID
+	leave, err := s.enter(ctx, doing)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	plaintext, err := json.Marshal(secrets{c.Secret, c.PrivateSettings})
+	if err != nil {
+		return false, err
+	}
+	rest, err := json.Marshal(connectorRecord{c.Organization, c.Settings, s.sealer.Seal(plaintext, []byte(c.ID))})
+	if err != nil {
+		return false, err
+	}
+	put := &call{
+		script: connectorScript, key: s.cfg.connectorsKey(),
+		args: []any{c.ID, encodeTime(c.UpdatedAt), c.ConfigDigest, rest, s.clock()},
+	}
+	if err := s.run(ctx, doing, []*call{put}); err != nil {
+		return false, err
+	}
+	switch status, err := put.cmd.Int(); {
+	case err != nil:
+		return false, s.failed(ctx, doing, err)
+	case status == 2:
+		return false, fmt.Errorf("%s: what is stored was %w", doing, ErrNewer)
+	default:
+		return status == 1, s.replicated(ctx, doing, []string{put.key})
+	}
+}

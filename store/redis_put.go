@@ -1,0 +1,324 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// putting is one user's way through a Put.
+type putting struct {
+	user   User
+	topics []string // sorted, each once
+	packed []byte   // the version, as scripts have it
+	claim  bool     // the topics are to be claimed
+	lost   []string // named before, and not now
+	moved  bool     // a topic led to somebody else
+	call   *call
+	ops    []*topicOp
+	result *Written
+}
+
+// topicOp is the change of one topic's key.
+type topicOp struct {
+	kind, topic string
+	call        *call
+	relieve     []*relief
+}
+
+// relief takes a topic from a user that it does not lead to any more.
+type relief struct {
+	topic, from string
+	call        *call
+}
+
+// Put implements [Store], but that users are written one by one, each with its
+// topics at once: after an error some may have been written and others not, and
+// a user that was may have topics that lead to it not yet. To put them again
+// mends it.
+//
+// The users take the same few round trips, whether they are one or a thousand;
+// a user that occurs again, or a topic that two name, begins anew.
+func (s *Redis) Put(ctx context.Context, connectorID string, users []User) ([]Written, error) {
+	doing := "writing 1 user"
+	if len(users) != 1 {
+		doing = fmt.Sprintf("writing %d users", len(users))
+	}
+	leave, err := s.enter(ctx, doing)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	began := context.WithoutCancel(ctx) // what has begun is not interrupted
+	written := make([]Written, len(users))
+	var keys []string
+	for start := 0; start < len(users); {
+		wave := nextWave(users[start:], written[start:])
+		if err := s.putWave(began, doing, connectorID, wave); err != nil {
+			return nil, err
+		}
+		start += len(wave)
+		if s.cfg.WaitReplicas > 0 {
+			keys = append(keys, s.keysOf(connectorID, wave)...)
+		}
+	}
+	if err := s.replicated(began, doing, keys); err != nil {
+		return nil, err
+	}
+	return written, s.bound(began, connectorID, users)
+}
+
+// nextWave takes from users as many as can be written side by side: each once,
+// and no topic named by two.
+func nextWave(users []User, written []Written) []*putting {
+	const most = 1000
+	var wave []*putting
+	ids, named := make(map[string]bool), make(map[string]bool)
+	for i, u := range users {
+		if i == most || ids[u.ID] || slices.ContainsFunc(u.Topics, func(t string) bool { return named[t] }) {
+			break
+		}
+		ids[u.ID] = true
+		for _, t := range u.Topics {
+			named[t] = true
+		}
+		wave = append(wave, &putting{
+			user: u, topics: slices.Compact(slices.Sorted(slices.Values(u.Topics))), result: &written[i],
+		})
+	}
+	return wave
+}
+
+// putWave writes users, and then what their topics take:
+// docs/decisions/0012-redis-layout.md says why in these steps.
+func (s *Redis) putWave(ctx context.Context, doing, connectorID string, wave []*putting) error {
+	if err := s.putRecords(ctx, doing, connectorID, wave); err != nil {
+		return err
+	}
+	changed := slices.DeleteFunc(slices.Clone(wave), func(p *putting) bool { return !p.claim })
+	if len(changed) == 0 {
+		return nil
+	}
+	if err := s.claimTopics(ctx, doing, connectorID, changed); err != nil {
+		return err
+	}
+	if err := s.relieveUsers(ctx, doing, connectorID, changed); err != nil {
+		return err
+	}
+	for _, p := range changed {
+		p.settle(wave)
+	}
+	return s.done(ctx, doing, connectorID, changed)
+}
+
+// done notes with users and topics that nothing is left half done.
+func (s *Redis) done(ctx context.Context, doing, connectorID string, changed []*putting) error {
+	var calls []*call
+	for _, p := range changed {
+		for _, op := range p.ops {
+			if op.kind == "claim" && len(op.relieve) > 0 {
+				calls = append(calls, s.topicCall(connectorID, "settle", op.topic, p))
+			}
+		}
+		calls = append(calls, s.userCall(connectorID, p, "done"))
+	}
+	return s.run(ctx, doing, calls)
+}
+
+// keysOf returns those that putWave has written.
+func (s *Redis) keysOf(connectorID string, wave []*putting) []string {
+	var keys []string
+	for _, p := range wave {
+		keys = append(keys, s.cfg.userKey(connectorID, p.user.ID))
+		for _, op := range p.ops {
+			keys = append(keys, op.call.key)
+			for _, r := range op.relieve {
+				keys = append(keys, r.call.key)
+			}
+		}
+	}
+	return keys
+}
+
+// putRecords writes the records and publishes them.
+func (s *Redis) putRecords(ctx context.Context, doing, connectorID string, wave []*putting) error {
+	refresh := s.cfg.UserTTL.Microseconds() / 2
+	var calls []*call
+	for _, p := range wave {
+		p.call = &call{script: putScript, key: s.cfg.userKey(connectorID, p.user.ID), args: []any{
+			encodeTime(p.user.StateAt), encodeTopics(p.topics), p.user.State,
+			s.cfg.UserTTL.Milliseconds(), refresh, s.clock(),
+			s.publish, s.cfg.UserChannel(connectorID, p.user.ID), encodeTime(p.user.Accepted), p.user.News,
+		}}
+		calls = append(calls, p.call)
+	}
+	if err := s.run(ctx, doing, calls); err != nil {
+		return err
+	}
+	for _, p := range wave {
+		if err := p.written(); err != nil {
+			return s.failed(ctx, doing, err)
+		}
+	}
+	return nil
+}
+
+// written reads what the script has answered.
+func (p *putting) written() error {
+	answer, err := p.call.cmd.Slice()
+	if err != nil {
+		return err
+	}
+	status, _ := answer[0].(int64)
+	packed, _ := answer[1].(string)
+	claim, _ := answer[2].(int64)
+	if status == 2 {
+		return fmt.Errorf("a user in Redis was %w", ErrNewer)
+	}
+	p.packed = []byte(packed)
+	p.result.Version = binary.BigEndian.Uint64(p.packed)
+	p.result.Stale = status == 0
+	if p.claim = claim == 1; !p.claim {
+		return nil
+	}
+	before, _ := answer[3].(string)
+	named, err := decodeTopics([]byte(before))
+	for _, topic := range named {
+		if _, ok := slices.BinarySearch(p.topics, topic); !ok {
+			p.lost = append(p.lost, topic)
+		}
+	}
+	return err
+}
+
+// claimTopics makes the topics lead to the users that name them, and those that
+// they name no more lead to nobody.
+func (s *Redis) claimTopics(ctx context.Context, doing, connectorID string, changed []*putting) error {
+	var calls []*call
+	for _, p := range changed {
+		op := func(kind, topic string) {
+			c := s.topicCall(connectorID, kind, topic, p)
+			p.ops = append(p.ops, &topicOp{kind: kind, topic: topic, call: c})
+			calls = append(calls, c)
+		}
+		for _, topic := range p.lost {
+			op("drop", topic)
+		}
+		for _, topic := range p.topics {
+			op("claim", topic)
+		}
+	}
+	if err := s.run(ctx, doing, calls); err != nil {
+		return err
+	}
+	for _, p := range changed {
+		p.lost = nil
+		for _, op := range p.ops {
+			if err := p.moves(op); err != nil {
+				return s.failed(ctx, doing, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Redis) topicCall(connectorID, kind, topic string, p *putting) *call {
+	return &call{script: topicScript, key: s.cfg.topicKey(connectorID, topic), args: []any{
+		kind, p.user.ID, p.packed, 2 * s.cfg.UserTTL.Milliseconds(), s.publish, s.cfg.TopicChannel(connectorID, topic),
+	}}
+}
+
+// moves reads what a change of a topic's key has found there.
+func (p *putting) moves(op *topicOp) error {
+	answer, err := op.call.cmd.Slice()
+	if err != nil {
+		return err
+	}
+	if len(answer)%2 == 1 {
+		switch answer[0] {
+		case int64(-1):
+			return fmt.Errorf("a topic in Redis was %w", ErrNewer)
+		case int64(1):
+			p.lost = append(p.lost, op.topic)
+		}
+		answer = answer[1:]
+	}
+	for ; len(answer) >= 2; answer = answer[2:] {
+		from, _ := answer[0].(string)
+		claimed, _ := answer[1].(string)
+		p.moved = true
+		op.relieve = append(op.relieve, &relief{op.topic, from, &call{script: topicsScript, args: []any{claimed, "lose", op.topic, p.user.ID}}})
+	}
+	return nil
+}
+
+// relieveUsers takes the topics that have moved from those they led to before.
+// It asks first whether their new user still names them: a newer write of that
+// user, of another node, may have overtaken this one and gone back on them.
+func (s *Redis) relieveUsers(ctx context.Context, doing, connectorID string, changed []*putting) error {
+	moved := slices.DeleteFunc(slices.Clone(changed), func(p *putting) bool { return !p.moved })
+	if len(moved) == 0 {
+		return nil
+	}
+	var calls []*call
+	for _, p := range moved {
+		p.call = s.userCall(connectorID, p, "confirm")
+		calls = append(calls, p.call)
+	}
+	if err := s.run(ctx, doing, calls); err != nil {
+		return err
+	}
+	calls = nil
+	for _, p := range moved {
+		holds, err := p.call.cmd.Int()
+		if err != nil {
+			return s.failed(ctx, doing, err)
+		}
+		for _, op := range p.ops {
+			if op.kind == "claim" && holds == 0 {
+				if len(op.relieve) > 0 {
+					calls = append(calls, s.topicCall(connectorID, "undo", op.topic, p))
+				}
+				op.relieve = nil
+			}
+			for _, r := range op.relieve {
+				r.call.key = s.cfg.userKey(connectorID, r.from)
+				r.call.args = append(r.call.args, s.publish, s.cfg.UserChannel(connectorID, r.from))
+				calls = append(calls, r.call)
+			}
+		}
+	}
+	return s.run(ctx, doing, calls)
+}
+
+// userCall is a step on p's record.
+func (s *Redis) userCall(connectorID string, p *putting, step string) *call {
+	return &call{script: topicsScript, key: s.cfg.userKey(connectorID, p.user.ID), args: []any{p.packed, step}}
+}
+
+// settle says what became of p's topics.
+func (p *putting) settle(wave []*putting) {
+	p.result.Gone = p.lost
+	for _, op := range p.ops {
+		if op.kind != "claim" || len(op.relieve) == 0 {
+			continue
+		}
+		r := op.relieve[0] // whom it led to; of another, an earlier Put has told
+		if had, _ := r.call.cmd.Int(); had == 1 || gaveUp(wave, p, r) {
+			p.result.Taken = append(p.result.Taken, Taken{r.topic, r.from})
+		}
+	}
+	slices.SortFunc(p.result.Taken, func(a, b Taken) int { return strings.Compare(a.Topic, b.Topic) })
+}
+
+// gaveUp tells whether r's user stands in the wave after p, and does not name the
+// topic: its record had lost it before p could take it.
+func gaveUp(wave []*putting, p *putting, r *relief) bool {
+	i := slices.Index(wave, p)
+	return slices.ContainsFunc(wave[i+1:], func(later *putting) bool {
+		return later.user.ID == r.from &&
+			slices.ContainsFunc(later.ops, func(op *topicOp) bool { return op.kind == "drop" && op.topic == r.topic })
+	})
+}

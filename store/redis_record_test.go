@@ -1,0 +1,32 @@
+package store_test
+
+import (
+	"testing"
+
+	"hullbeam/store"
+)
+
+// FuzzRedisRecords: whatever is in Redis, reading it neither panics nor takes
+// more than it is long.
+func FuzzRedisRecords(f *testing.F) {
+	f.Add("")
+	f.Add("\x01")
+	f.Add("\x02 newer")
+	f.Add("\x01\x00\x00\x06\x55\x00\x00\x00\x00\x00\x80\x06\x55\x00\x00\x00\x00\x00\x00\x06\x55\x00\x00\x00\x00\x00\x00\x00\x00\x03\x02ab{}")
+	f.Add("\x01\x00\x06\x55\x00\x00\x00\x00\x00\x00\x00\x00\x01u")
+	f.Fuzz(func(t *testing.T, data string) {
+		if snapshot, err := store.DecodeUser("u", data); err == nil {
+			size := len(snapshot.State)
+			for _, topic := range snapshot.Topics {
+				size += len(topic)
+			}
+			if size > len(data) {
+				t.Errorf("%d bytes out of %d", size, len(data))
+			}
+		}
+		if user, err := store.DecodeTopicUser(data); err == nil && len(user) > len(data) {
+			t.Errorf("%d bytes out of %d", len(user), len(data))
+		}
+		store.DecodeConnector(data)
+	})
+}
