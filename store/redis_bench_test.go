@@ -55,7 +55,7 @@ func BenchmarkRedisMemory(b *testing.B) {
 		server := storetest.Redis(b)
 		s := openRedis(b, redisConfig(server.URL()))
 		used := func() int {
-			n, err := strconv.Atoi(server.Info("used_memory_dataset"))
+			n, err := strconv.Atoi(server.Info("used_memory"))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,0 +1,429 @@
+package stream
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+)
+
+// BusConfig is what a bus on Redis needs.
+type BusConfig struct {
+	// Client is the bus's own, with short timeouts: what it sends after an
+	// interruption waits for them. The bus closes it when Run ends.
+	Client redis.UniversalClient
+	// Name makes the name of a channel as the store publishes on it. On a
+	// Cluster its hash tag says which server has it.
+	Name     func(Channel) string
+	Listener Listener
+	// Log: nil is silent.
+	Log *slog.Logger
+	// Linger is how long a channel that nobody wants is still listened to, since
+	// a page that reconnects wants it again. 0 is 5 s.
+	Linger time.Duration
+	// Canary is the time between two canaries; one that has not come back after
+	// twice that has failed. 0 is 1 s.
+	Canary time.Duration
+}
+
+// RedisBus is the bus on Redis pub/sub, and on sharded pub/sub of a Cluster: one
+// connection to each master, with all channels that are there.
+// docs/decisions/0013-bus.md says why so.
+type RedisBus struct {
+	cfg     BusConfig
+	cluster *redis.ClusterClient // nil: there is one master
+	name    string               // of this node's canaries
+	metrics *busMetrics
+	wake    chan struct{} // holds one wake-up for manage
+
+	mu       sync.Mutex
+	followed map[string]*followed // by name
+	pending  []*followed          // to be given to a link
+	idle     []*followed          // wanted by nobody, the longest so first
+	links    map[string]*link     // by the server's address
+	failures map[string]int       // of links in a row, by address
+	waiting  map[string]chan struct{}
+	ended    bool
+
+	running sync.WaitGroup // links and canaries
+	health  atomic.Pointer[health]
+	serial  atomic.Uint64
+}
+
+var _ Bus = (*RedisBus)(nil)
+
+type health struct {
+	err error
+	at  time.Time
+}
+
+// followed is a channel that somebody wants, or wanted a moment ago. Its fields
+// but the first three are guarded by the bus's mu.
+type followed struct {
+	channel Channel
+	name    string
+	ready   chan struct{}
+	refs    int
+	idle    time.Time
+	heard   bool  // it is listened to
+	stale   bool  // it may have missed something
+	link    *link // nil: it is pending
+}
+
+// NewRedisBus makes a bus, which Run connects.
+func NewRedisBus(cfg BusConfig) *RedisBus {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Linger == 0 {
+		cfg.Linger = 5 * time.Second
+	}
+	if cfg.Canary == 0 {
+		cfg.Canary = time.Second
+	}
+	b := &RedisBus{
+		cfg: cfg, name: "canary." + rand.Text(), wake: make(chan struct{}, 1),
+		followed: map[string]*followed{}, links: map[string]*link{},
+		failures: map[string]int{}, waiting: map[string]chan struct{}{},
+	}
+	b.cluster, _ = cfg.Client.(*redis.ClusterClient)
+	b.metrics = newBusMetrics(b)
+	b.health.Store(&health{err: errors.New("the bus has not begun"), at: time.Now()})
+	return b
+}
+
+// Metrics are the bus's collectors.
+func (b *RedisBus) Metrics() []prometheus.Collector { return b.metrics.all() }
+
+// Follow implements [Bus].
+func (b *RedisBus) Follow(c Channel) *Subscription {
+	name := b.cfg.Name(c)
+	b.mu.Lock()
+	f := b.followed[name]
+	if f == nil {
+		f = &followed{channel: c, name: name, ready: make(chan struct{})}
+		b.followed[name] = f
+		b.pending = append(b.pending, f)
+	}
+	f.refs++
+	b.mu.Unlock()
+	b.wakeUp()
+	return &Subscription{b, f}
+}
+
+func (b *RedisBus) release(f *followed) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.refs--; f.refs == 0 {
+		f.idle = time.Now()
+		b.idle = append(b.idle, f)
+	}
+}
+
+func (b *RedisBus) wakeUp() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Tell implements [Bus].
+func (b *RedisBus) Tell(ctx context.Context, connector string, data []byte) error {
+	return b.tell(ctx, b.cfg.Name(Channel{ConnectorChannel, connector, ""}), data)
+}
+
+func (b *RedisBus) tell(ctx context.Context, name string, data []byte) error {
+	var err error
+	if b.cluster != nil {
+		err = b.cluster.SPublish(ctx, name, encodeTold(data)).Err()
+	} else {
+		err = b.cfg.Client.Publish(ctx, name, encodeTold(data)).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("telling the other nodes: %w", err)
+	}
+	return nil
+}
+
+// Run implements [Bus].
+func (b *RedisBus) Run(ctx context.Context) error {
+	b.running.Go(func() { b.sing(ctx) })
+	tick := time.NewTicker(max(b.cfg.Linger/4, time.Millisecond))
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		b.drop(time.Now().Add(-b.cfg.Linger))
+		if !b.route(ctx) {
+			time.AfterFunc(100*time.Millisecond, b.wakeUp)
+		}
+		select {
+		case <-ctx.Done():
+		case <-b.wake:
+		case <-tick.C:
+		}
+	}
+	b.mu.Lock()
+	b.ended = true
+	for _, l := range b.links {
+		l.cut()
+	}
+	b.mu.Unlock()
+	b.running.Wait()
+	return b.cfg.Client.Close()
+}
+
+// route gives what is pending to the links of the servers where it is. ok is
+// false when one is not known.
+func (b *RedisBus) route(ctx context.Context) (ok bool) {
+	b.mu.Lock()
+	pending := b.pending
+	b.pending = nil
+	b.mu.Unlock()
+	var lost []*followed
+	for _, f := range pending {
+		addr, pubsub, err := b.home(ctx, f.name)
+		if err != nil {
+			lost = append(lost, f)
+			continue
+		}
+		b.mu.Lock()
+		if b.followed[f.name] == f { // else it was dropped meanwhile
+			l := b.links[addr]
+			if l == nil {
+				l = newLink(b, addr, pubsub(), b.failures[addr])
+				b.links[addr] = l
+				b.running.Go(func() { l.run(ctx) })
+			}
+			f.link = l
+			l.enqueueLocked(f, true)
+		}
+		b.mu.Unlock()
+	}
+	b.mu.Lock()
+	b.pending = append(b.pending, lost...)
+	b.mu.Unlock()
+	return len(lost) == 0
+}
+
+// home is the server where a channel is, and how to listen there.
+func (b *RedisBus) home(ctx context.Context, name string) (addr string, pubsub func() *redis.PubSub, err error) {
+	if b.cluster == nil {
+		return "", func() *redis.PubSub { return b.cfg.Client.Subscribe(ctx) }, nil
+	}
+	master, err := b.cluster.MasterForKey(ctx, name)
+	if err != nil {
+		return "", nil, err
+	}
+	return master.Options().Addr, func() *redis.PubSub { return master.SSubscribe(ctx) }, nil
+}
+
+// drop ends listening to what nobody has wanted since then.
+func (b *RedisBus) drop(then time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for ; n < len(b.idle) && b.idle[n].idle.Before(then); n++ {
+		f := b.idle[n]
+		if f.refs > 0 || b.followed[f.name] != f || f.idle.After(then) {
+			continue // it is wanted again, or stands in the list again further on
+		}
+		delete(b.followed, f.name)
+		if f.link != nil {
+			f.link.enqueueLocked(f, false)
+		}
+	}
+	b.idle = b.idle[n:]
+}
+
+// failed takes a link out of use, and has its channels subscribed anew.
+func (b *RedisBus) failed(l *link, err error) {
+	b.mu.Lock()
+	if b.links[l.addr] == l {
+		delete(b.links, l.addr)
+	}
+	b.failures[l.addr]++
+	first := b.failures[l.addr] == 1
+	for _, f := range b.followed {
+		if f.link == l {
+			f.link, f.heard, f.stale = nil, false, true
+			b.pending = append(b.pending, f)
+		}
+	}
+	ended := b.ended
+	b.mu.Unlock()
+	if ended {
+		return
+	}
+	b.metrics.interruptions.Inc()
+	if first {
+		b.cfg.Log.Warn("the bus is interrupted", "error", err)
+	}
+	if b.cluster != nil {
+		b.cluster.ReloadState(context.Background())
+	}
+	b.wakeUp()
+}
+
+// deliver gives a message to the listener.
+func (b *RedisBus) deliver(name, payload string) {
+	b.mu.Lock()
+	f := b.followed[name]
+	b.mu.Unlock()
+	if f == nil {
+		return
+	}
+	b.metrics.bytes.Add(float64(len(payload)))
+	c, to := f.channel, b.cfg.Listener
+	m, err := decodeMessage(payload)
+	switch {
+	case err != nil:
+		b.metrics.messages["unreadable"].Inc()
+		b.cfg.Log.Error("reading from the bus", "error", err)
+		to.Missed([]Channel{c})
+	case m.update != nil:
+		b.metrics.messages["update"].Inc()
+		to.Update(c.Connector, c.Name, *m.update)
+	case m.loss != nil:
+		b.metrics.messages["lost"].Inc()
+		to.Lost(c.Connector, c.Name, *m.loss)
+	case m.lead != nil:
+		b.metrics.messages["led"].Inc()
+		to.Led(c.Connector, c.Name, *m.lead)
+	case b.isCanary(c):
+		b.returned(string(m.told))
+	default:
+		b.metrics.messages["told"].Inc()
+		to.Told(c.Connector, m.told)
+	}
+}
+
+// Canaries.
+
+// canaries are channels of this node's own, one on each master by its address.
+func (b *RedisBus) canaries(ctx context.Context) (map[string]Channel, error) {
+	if b.cluster == nil {
+		return map[string]Channel{"": {ConnectorChannel, b.name, ""}}, nil
+	}
+	const tries = 200 // finds each of 20 masters but once in a thousand times
+	list := map[string]Channel{}
+	for i := range tries {
+		c := Channel{ConnectorChannel, b.name + strconv.Itoa(i), ""}
+		master, err := b.cluster.MasterForKey(ctx, b.cfg.Name(c))
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := list[master.Options().Addr]; !ok {
+			list[master.Options().Addr] = c
+		}
+	}
+	return list, nil
+}
+
+func (b *RedisBus) isCanary(c Channel) bool { return strings.HasPrefix(c.Connector, b.name) }
+
+// sing keeps the canaries' channels, sends them at intervals, and notes what
+// becomes of them.
+func (b *RedisBus) sing(ctx context.Context) {
+	tick := time.NewTicker(b.cfg.Canary)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		limited, cancel := context.WithTimeout(ctx, 2*b.cfg.Canary)
+		err := b.Canary(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if before := b.health.Swap(&health{err, time.Now()}); before.err != nil && err == nil {
+			b.cfg.Log.Info("the bus delivers")
+		} else if before.err == nil && err != nil {
+			b.cfg.Log.Warn("the bus does not deliver", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// Ready implements [Bus].
+func (b *RedisBus) Ready() error {
+	h := b.health.Load()
+	if silent := time.Since(h.at); h.err == nil && silent > 4*b.cfg.Canary {
+		return fmt.Errorf("the bus has sent no canary for %v", silent.Round(time.Second))
+	}
+	return h.err
+}
+
+// Canary implements [Bus]. A connection on which what was sent does not come
+// back is deaf, and is replaced.
+func (b *RedisBus) Canary(ctx context.Context) error {
+	began := time.Now()
+	list, err := b.canaries(ctx)
+	if err != nil {
+		return fmt.Errorf("looking for the masters: %w", err)
+	}
+	errs := make(chan error, len(list))
+	for _, c := range list {
+		go func() { errs <- b.canary(ctx, c) }()
+	}
+	var all []error
+	for range list {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		return err
+	}
+	b.metrics.canary.Observe(time.Since(began).Seconds())
+	return nil
+}
+
+func (b *RedisBus) canary(ctx context.Context, c Channel) error {
+	sub := b.Follow(c)
+	defer sub.Release()
+	select {
+	case <-sub.Ready():
+	case <-ctx.Done():
+		return errors.New("the bus has no connection")
+	}
+	token := strconv.FormatUint(b.serial.Add(1), 10)
+	back := make(chan struct{})
+	b.mu.Lock()
+	b.waiting[token] = back
+	heard, l := sub.followed.heard, sub.followed.link
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		delete(b.waiting, token)
+		b.mu.Unlock()
+	}()
+	if !heard {
+		return errors.New("the bus is interrupted")
+	}
+	if err := b.tell(ctx, sub.followed.name, []byte(token)); err != nil {
+		return err
+	}
+	select {
+	case <-back:
+		return nil
+	case <-ctx.Done():
+		l.cut()
+		return errors.New("the bus is deaf: what it was told has not come back")
+	}
+}
+
+func (b *RedisBus) returned(token string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if back := b.waiting[token]; back != nil {
+		close(back)
+		delete(b.waiting, token)
+	}
+}
