@@ -1,3 +1,5 @@
+//go:build unix
+
 package stream_test
 
 import (
@@ -351,6 +353,45 @@ func TestBusReady(t *testing.T) {
 			return strings.Contains(n.heard.all(), "c/early 1") && strings.Contains(n.heard.all(), "c/7 1")
 		})
 	})
+}
+
+// When a master dies the bus goes to its successor, and says what it has missed.
+func TestBusFailover(t *testing.T) {
+	master, _, url := storetest.RedisSentinel(t)
+	n := newNodes(t, url)
+	for i := range 30 {
+		n.follow(stream.UserChannel, fmt.Sprint(i))
+	}
+	storetest.Eventually(t, "it is ready", func() bool { return n.bus.Ready() == nil })
+	master.Kill()
+	storetest.Eventually(t, "it is not ready", func() bool { return n.bus.Ready() != nil })
+	began := time.Now()
+	storetest.Eventually(t, "it is ready again", func() bool { return n.bus.Ready() == nil })
+	t.Logf("ready %v after it was not", time.Since(began).Round(time.Millisecond))
+	storetest.Eventually(t, "all is said to be missed", func() bool { return n.heard.missedCount() >= 30 })
+	n.put(user("7", "1"))
+	n.hears("c/7 1 topics [] gone [] news ")
+}
+
+// When a slot moves to another master the bus follows its channels there.
+func TestBusSlotMoves(t *testing.T) {
+	servers, url := storetest.RedisCluster(t)
+	n := newNodes(t, url)
+	n.follow(stream.UserChannel, "a")
+	slot := servers[0].Do("CLUSTER", "KEYSLOT", "{c:a}").(int64)
+	from := int(slot * 3 / 16384)
+	to := servers[(from+1)%3]
+	id := to.Do("CLUSTER", "MYID")
+	to.Do("CLUSTER", "SETSLOT", slot, "NODE", id)
+	for _, s := range servers {
+		s.Do("CLUSTER", "SETSLOT", slot, "NODE", id)
+	}
+	storetest.Eventually(t, "it is said to be missed", func() bool { return n.heard.missedCount() > 0 })
+	storetest.Eventually(t, "the store writes there", func() bool {
+		_, err := n.store.Put(t.Context(), "c", []store.User{user("a", "1")})
+		return err == nil
+	})
+	n.hears("c/a 1 topics [] gone [] news ")
 }
 
 // A bus that has ended leaves nothing behind, also when Redis was never there.

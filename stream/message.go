@@ -83,7 +83,8 @@ func (p *parser) size() uint64 {
 	return 0
 }
 
-// update is version, time, three lengths; the topics before and now, news, state.
+// update is version, time, three lengths; the topics before if they were others,
+// those now, news, state.
 func (p *parser) update() *Update {
 	u := &Update{Version: p.number(), Accepted: messageTime(p.number())}
 	before, now, news := p.size(), p.size(), p.size()

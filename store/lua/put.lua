@@ -71,8 +71,9 @@ else
   redis.call('SET', KEYS[1], record, 'PX', ARGV[4])
 end
 if ARGV[7] ~= '' then
-  redis.call(ARGV[7], ARGV[8], '\1u' .. packed .. ARGV[9] .. struct.pack('>I4I4I4', #before, #ARGV[2], #ARGV[10])
-    .. before .. ARGV[2] .. ARGV[10] .. ARGV[3])
+  local former = before ~= ARGV[2] and before or ''
+  redis.call(ARGV[7], ARGV[8], '\1u' .. packed .. ARGV[9] .. struct.pack('>I4I4I4', #former, #ARGV[2], #ARGV[10])
+    .. former .. ARGV[2] .. ARGV[10] .. ARGV[3])
 end
 if claim then return {1, packed, 1, before} end
 return {1, packed, 0}
