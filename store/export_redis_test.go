@@ -1,5 +1,7 @@
 package store
 
+import "github.com/redis/go-redis/v9"
+
 var (
 	DecodeUser      = decodeUser
 	DecodeTopicUser = decodeTopicUser
@@ -16,3 +18,6 @@ type noSealer struct{}
 
 func (noSealer) Seal(plaintext, _ []byte) []byte       { return plaintext }
 func (noSealer) Open(sealed, _ []byte) ([]byte, error) { return sealed, nil }
+
+// AddHook has the client call hook for everything that it sends.
+func (s *Redis) AddHook(hook redis.Hook) { s.client.AddHook(hook) }

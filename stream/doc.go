@@ -21,6 +21,12 @@
 // takes another's. New starts no goroutine. Drain returns when every stream has
 // ended.
 //
+// # Bus
+//
+// Where nodes share a store, a [Bus] tells each of them what the others write of
+// the users that it serves. It calls a [Listener] from its own goroutines, one
+// for each Redis master, with no lock held.
+//
 // # Transports
 //
 // The portable writer has a goroutine for each stream: Serve returns when the
