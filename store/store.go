@@ -20,7 +20,8 @@ import (
 //
 // A write has happened, durably, when its method returns nil, and is seen by
 // every read that begins after that. After an error it may or may not have
-// happened. Texts are UTF-8, times have a precision of a microsecond.
+// happened. How durable a write to [Redis] is, its servers' configuration says,
+// and RedisConfig.WaitReplicas. Texts are UTF-8, times have a precision of a microsecond.
 //
 // Every method but Close ends early when ctx does, with an error that wraps
 // ctx.Err(), as long as it waits for its turn; what has begun is not

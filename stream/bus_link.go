@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,7 +23,8 @@ type link struct {
 	delay  time.Duration // before it connects
 	wake   chan struct{} // holds one wake-up for run
 	stop   chan struct{}
-	cut    func() // ends the link
+	cut    func()        // ends the link
+	came   atomic.Uint64 // how much has come over it
 
 	// What is guarded by the bus's mu.
 	queue   []step
@@ -136,6 +138,7 @@ func (l *link) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		l.came.Add(1)
 		switch m := received.(type) {
 		case *redis.Message:
 			l.bus.deliver(m.Channel, m.Payload)

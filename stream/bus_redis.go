@@ -363,7 +363,7 @@ func (b *RedisBus) Ready() error {
 }
 
 // Canary implements [Bus]. A connection on which what was sent does not come
-// back is deaf, and is replaced.
+// back, nor anything else, is deaf, and is replaced.
 func (b *RedisBus) Canary(ctx context.Context) error {
 	began := time.Now()
 	list, err := b.canaries(ctx)
@@ -388,25 +388,30 @@ func (b *RedisBus) Canary(ctx context.Context) error {
 func (b *RedisBus) canary(ctx context.Context, c Channel) error {
 	sub := b.Follow(c)
 	defer sub.Release()
-	select {
-	case <-sub.Ready():
-	case <-ctx.Done():
-		return errors.New("the bus has no connection")
+	heard, l, before := b.listening(sub.followed)
+	for !heard {
+		select {
+		case <-ctx.Done():
+			b.replaceDeaf(l, before)
+			return errors.New("the bus has no connection")
+		case <-time.After(5 * time.Millisecond):
+		}
+		now, other, came := b.listening(sub.followed)
+		if heard = now; other != l {
+			l, before = other, came
+		}
 	}
 	token := strconv.FormatUint(b.serial.Add(1), 10)
 	back := make(chan struct{})
 	b.mu.Lock()
 	b.waiting[token] = back
-	heard, l := sub.followed.heard, sub.followed.link
 	b.mu.Unlock()
 	defer func() {
 		b.mu.Lock()
 		delete(b.waiting, token)
 		b.mu.Unlock()
 	}()
-	if !heard {
-		return errors.New("the bus is interrupted")
-	}
+	_, l, before = b.listening(sub.followed)
 	if err := b.tell(ctx, sub.followed.name, []byte(token)); err != nil {
 		return err
 	}
@@ -414,9 +419,31 @@ func (b *RedisBus) canary(ctx context.Context, c Channel) error {
 	case <-back:
 		return nil
 	case <-ctx.Done():
-		l.cut()
-		return errors.New("the bus is deaf: what it was told has not come back")
+		if b.replaceDeaf(l, before) {
+			return errors.New("the bus is deaf: what it was told has not come back")
+		}
+		return errors.New("the bus is behind: what it was told has not come back yet")
 	}
+}
+
+// listening tells whether a channel is listened to, over which link, nil for
+// none, and how much has come over that.
+func (b *RedisBus) listening(f *followed) (heard bool, l *link, came uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.link != nil {
+		came = f.link.came.Load()
+	}
+	return f.heard, f.link, came
+}
+
+// replaceDeaf ends a link over which nothing has come since.
+func (b *RedisBus) replaceDeaf(l *link, came uint64) bool {
+	if l == nil || l.came.Load() != came {
+		return false
+	}
+	l.cut()
+	return true
 }
 
 func (b *RedisBus) returned(token string) {

@@ -5,6 +5,7 @@ package stream_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -379,10 +380,12 @@ func TestBusSlotMoves(t *testing.T) {
 	n := newNodes(t, url)
 	n.follow(stream.UserChannel, "a")
 	slot := servers[0].Do("CLUSTER", "KEYSLOT", "{c:a}").(int64)
-	from := int(slot * 3 / 16384)
-	to := servers[(from+1)%3]
+	owner := int(slot * 3 / 16384)
+	from, to := servers[owner], servers[(owner+1)%3]
 	id := to.Do("CLUSTER", "MYID")
-	to.Do("CLUSTER", "SETSLOT", slot, "NODE", id)
+	to.Do("CLUSTER", "SETSLOT", slot, "IMPORTING", from.Do("CLUSTER", "MYID"))
+	from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", id)
+	to.Do("CLUSTER", "SETSLOT", slot, "NODE", id) // the others believe it by its new epoch
 	for _, s := range servers {
 		s.Do("CLUSTER", "SETSLOT", slot, "NODE", id)
 	}
@@ -392,6 +395,95 @@ func TestBusSlotMoves(t *testing.T) {
 		return err == nil
 	})
 	n.hears("c/a 1 topics [] gone [] news ")
+}
+
+// A bus whose connection is there, but hears nothing, replaces it.
+func TestBusDeaf(t *testing.T) {
+	server := storetest.Redis(t)
+	deaf := newDeafProxy(t, server.Addr)
+	n := newNodes(t, "redis://"+deaf.addr)
+	n.follow(stream.UserChannel, "a")
+	storetest.Eventually(t, "it is ready", func() bool { return n.bus.Ready() == nil })
+	deaf.silence()
+	storetest.Eventually(t, "it is not ready", func() bool { return n.bus.Ready() != nil })
+	storetest.Eventually(t, "it is ready again", func() bool { return n.bus.Ready() == nil })
+	n.put(user("a", "1"))
+	n.hears("c/a 1 topics [] gone [] news ")
+	if n.heard.missedCount() != 1 {
+		t.Errorf("missed %v, want a", n.heard.missed)
+	}
+}
+
+// deafProxy lets connections through until it is told to lose, of those that
+// are subscribed now, whatever the server says.
+type deafProxy struct {
+	addr string
+
+	mu         sync.Mutex
+	subscribed map[net.Conn]bool // by the server's side
+	silent     map[net.Conn]bool
+}
+
+func newDeafProxy(t *testing.T, server string) *deafProxy {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &deafProxy{addr: l.Addr().String(), subscribed: map[net.Conn]bool{}, silent: map[net.Conn]bool{}}
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		running.Wait()
+	})
+	running.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			back, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			running.Go(func() { p.pass(client, back, true, back) })
+			running.Go(func() { p.pass(back, client, false, back) })
+		}
+	})
+	return p
+}
+
+// pass copies from one side to the other until one ends.
+func (p *deafProxy) pass(from, to net.Conn, asked bool, server net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		if asked && strings.Contains(string(buf[:n]), "subscribe") {
+			p.subscribed[server] = true
+		}
+		lose := !asked && p.silent[server]
+		p.mu.Unlock()
+		if lose {
+			continue
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (p *deafProxy) silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.subscribed {
+		p.silent[c] = true
+	}
 }
 
 // A bus that has ended leaves nothing behind, also when Redis was never there.
