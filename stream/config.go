@@ -35,6 +35,10 @@ type Config struct {
 	// WriteTimeout is how long one write to a stream may take before the stream
 	// is dropped as dead. 100ms to 5m; default 10s.
 	WriteTimeout time.Duration `mapstructure:"write_timeout"`
+	// Backlog is how many offers may wait for one stream that does not read. One
+	// more ends the stream; its page gets them when it comes back. States do not
+	// wait: the latest replaces the others. 1 to 65536; default 256.
+	Backlog int `mapstructure:"backlog"`
 }
 
 // DefaultConfig is what holds when nothing is configured.
@@ -47,6 +51,7 @@ func DefaultConfig() Config {
 		Drain:        30 * time.Second,
 		Retry:        3 * time.Second,
 		WriteTimeout: 10 * time.Second,
+		Backlog:      256,
 	}
 }
 
@@ -70,6 +75,9 @@ func (c Config) Validate() error {
 	}
 	if c.TokenTTL <= c.MaxAge+c.Drain {
 		return fmt.Errorf("stream.token_ttl: %v is out of range: above stream.max_age + stream.drain, %v, or a browser that reconnects finds its token expired", c.TokenTTL, c.MaxAge+c.Drain)
+	}
+	if c.Backlog < 1 || c.Backlog > 1<<16 {
+		return fmt.Errorf("stream.backlog: %d is out of range: 1 to 65536", c.Backlog)
 	}
 	if c.MaxStreams < 0 {
 		return fmt.Errorf("stream.max_streams: %d is out of range: 0 (no bound) or more", c.MaxStreams)

@@ -61,7 +61,9 @@ func (l *loop) open(fd int, head []byte, sub *Subscriber) {
 	s.queued.Store(true) // as it will be; until then nobody need wake it
 	s.end = l.wheel.before(l.broker.cfg.MaxAge - jitter(l.broker.cfg.MaxAge/10))
 	s.written()
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent) // without it, a stalled reader is noticed later
+	// Without these, a reader who stalls or vanishes is noticed later.
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(l.broker.cfg.WriteTimeout.Milliseconds()))
 	sub.attach(s)
 	due, ended := sub.take(nil)
 	for _, f := range due {
@@ -70,7 +72,7 @@ func (l *loop) open(fd int, head []byte, sub *Subscriber) {
 	if err := s.send(head, due, ended); err != nil {
 		s.leave(ReasonGone)
 	} else if ended && s.rest == nil {
-		s.leave(sub.reason)
+		s.leave(sub.ending.reason)
 	} else if !l.add(s) {
 		s.leave(ReasonDrain)
 	}
@@ -79,7 +81,7 @@ func (l *loop) open(fd int, head []byte, sub *Subscriber) {
 // leave ends a stream that no loop has, or has any more. It is out of the index
 // before its page sees the end.
 func (s *socket) leave(reason Reason) {
-	s.sub.broker.Unsubscribe(s.sub, reason)
+	s.loop.broker.Unsubscribe(s.sub, reason)
 	if reason == ReasonSlow { // the system need not try on
 		unix.SetsockoptLinger(int(s.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
@@ -290,7 +292,7 @@ func (l *loop) wrote(s *socket, err error, ended bool) {
 	case err != nil:
 		l.drop(s, ReasonGone)
 	case ended && s.rest == nil:
-		l.drop(s, s.sub.reason)
+		l.drop(s, s.sub.ending.reason)
 	default:
 		s.written()
 		l.wheel.put(s, s.due())

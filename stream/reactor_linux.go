@@ -84,7 +84,7 @@ func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber)
 	}
 	fd, err := r.descriptor(conn)
 	if err != nil {
-		s.broker.Unsubscribe(s, ReasonError)
+		s.index.broker.Unsubscribe(s, ReasonError)
 		return true
 	}
 	r.loops[fd%len(r.loops)].open(fd, head(w.Header()), s)

@@ -2,8 +2,8 @@ package stream
 
 import (
 	"bytes"
-	"errors"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,28 +57,34 @@ func (s *socket) send(b []byte, due []frame, last bool) error {
 		return err
 	}
 	if n == len(b) {
-		s.sub.broker.written(due)
+		s.loop.broker.written(due)
 		return nil
 	}
-	s.rest = &rest{bytes: bytes.Clone(b[n:]), last: last, deadline: s.loop.wheel.after(s.sub.broker.cfg.WriteTimeout)}
+	s.rest = &rest{bytes: bytes.Clone(b[n:]), last: last, deadline: s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)}
 	for _, f := range due {
 		s.rest.due = append(s.rest.due, frame{accepted: f.accepted})
 	}
 	return nil
 }
 
-// send sends what the socket takes at once.
+// send sends what the socket takes at once. The scheduler is not told of the
+// system call, since it does not wait: among thousands in a row that is a tenth of
+// the whole.
 func send(fd int32, b []byte) (n int, err error) {
-	n, err = unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+	sent, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+		return int(sent), nil
+	case unix.EAGAIN, unix.EINTR:
 		return 0, nil
 	}
-	return max(n, 0), err
+	return 0, errno
 }
 
 // written draws when the next heartbeat is due.
 func (s *socket) written() {
-	heartbeat := s.sub.broker.cfg.Heartbeat
+	heartbeat := s.loop.broker.cfg.Heartbeat
 	s.beat = s.loop.wheel.before(heartbeat - jitter(heartbeat/5))
 }
 

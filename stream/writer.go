@@ -64,7 +64,7 @@ func (b *Broker) write(w http.ResponseWriter, r *http.Request, s *Subscriber) Re
 			beat = time.Now().Add(b.cfg.Heartbeat - jitter(b.cfg.Heartbeat/5))
 		}
 		if ended {
-			return s.reason
+			return s.ending.reason
 		}
 		timer.Reset(min(time.Until(beat), time.Until(end)))
 		select {
