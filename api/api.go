@@ -218,6 +218,9 @@ func (s *Server) healthRoutes(r *gin.Engine) {
 // adminRoutes are those of operators.
 func (s *Server) adminRoutes(r *gin.Engine) {
 	r.GET("/metrics", s.getMetrics)
+	of := r.Group("/api/v1/connectors/:connector", s.operator)
+	of.POST("/users", s.postUsers)
+	of.POST("/offers", s.postOffer)
 }
 
 func init() { gin.SetMode(gin.ReleaseMode) } // its debug mode prints routes

@@ -32,13 +32,23 @@ func (o operators) know(key string) bool {
 	return found == 1
 }
 
+// operator lets operators in.
+func (s *Server) operator(c *gin.Context) {
+	if !s.operators.know(bearer(c)) {
+		s.unauthorized(c)
+	}
+}
+
+func (s *Server) unauthorized(c *gin.Context) {
+	c.Header("WWW-Authenticate", "Bearer")
+	s.fail(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
+}
+
 // getMetrics answers Prometheus: on the operators' own listener, to a direct
 // connection from this machine, and otherwise to who has an admin key.
 func (s *Server) getMetrics(c *gin.Context) {
-	key := bearer(c)
-	if !s.cfg.AdminApart && !isDirectLoopback(c.Request) && !s.operators.know(key) {
-		c.Header("WWW-Authenticate", "Bearer")
-		s.fail(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
+	if !s.cfg.AdminApart && !isDirectLoopback(c.Request) && !s.operators.know(bearer(c)) {
+		s.unauthorized(c)
 		return
 	}
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(c.Writer, c.Request)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -89,4 +90,16 @@ func readBody(c *gin.Context, max int64) ([]byte, error) {
 		return nil, errBodyTooLarge
 	}
 	return body, err
+}
+
+// readText is readBody for those whom a problem is answered.
+func readText(c *gin.Context, max int64) ([]byte, error) {
+	body, err := readBody(c, max)
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		return nil, newProblem("body_too_large", fmt.Sprintf("At most %d bytes.", max))
+	case err != nil:
+		return nil, newProblem("invalid_request", "The body did not arrive.")
+	}
+	return body, nil
 }

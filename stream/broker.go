@@ -243,11 +243,11 @@ func (b *Broker) Send(connector, topic string, e *Event) int {
 	return taken
 }
 
-// SendAll is Send to all streams of a connector.
-func (b *Broker) SendAll(connector string, e *Event) int {
+// SendEach is Send to those streams of a connector that are meant.
+func (b *Broker) SendEach(connector string, meant func(*Subscriber) bool, e *Event) int {
 	taken := 0
 	for _, s := range b.Subscribers(connector) {
-		if s.send(e) {
+		if meant(s) && s.send(e) {
 			taken++
 		}
 	}

@@ -606,10 +606,11 @@ func testOffers(t *testing.T, start start) {
 	})
 	b := n.open(t, "b")
 	send("b", 3, 2)
-	if got := n.SendAll(connector, offer(4, 10)); got != 2 {
+	all := func(*stream.Subscriber) bool { return true }
+	if got := n.SendEach(connector, all, offer(4, 10)); got != 2 {
 		t.Fatalf("taken by %d", got)
 	}
-	if got := n.SendAll("another", offer(5, 10)); got != 0 {
+	if got := n.SendEach("another", all, offer(5, 10)); got != 0 {
 		t.Fatalf("of another connector taken by %d", got)
 	}
 	a.want(greeted("a"), wantOffer(1, 10), wantOffer(2, 10), wantShown("u", 1), wantOffer(3, 10), wantOffer(4, 10))
