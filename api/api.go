@@ -217,7 +217,8 @@ func (s *Server) healthRoutes(r *gin.Engine) {
 
 // adminRoutes are those of operators.
 func (s *Server) adminRoutes(r *gin.Engine) {
-	r.GET("/metrics", s.getMetrics)
+	r.GET("/metrics", s.machine, s.getMetrics)
+	r.GET("/debug/pprof/*name", s.machine, getProfile)
 	of := r.Group("/api/v1/connectors/:connector", s.operator)
 	of.POST("/users", s.postUsers)
 	of.POST("/offers", s.postOffer)

@@ -125,3 +125,15 @@ func TestPostOffers(t *testing.T) {
 		t.Errorf("too large: %d %s", r.status, r.body)
 	}
 }
+
+func TestProfiles(t *testing.T) {
+	s := start(t, options{})
+	for path, status := range map[string]int{"goroutine?debug=1": 200, "profile?seconds=1": 200, "": 200, "cmdline": 404, "nothing": 404} {
+		if r := s.do("GET", "/debug/pprof/"+path, ""); r.status != status {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+	if r := s.do("GET", "/debug/pprof/heap", "", "X-Forwarded-For: 203.0.113.9"); r.code() != "unauthorized" {
+		t.Errorf("forwarded: %d %s", r.status, r.body)
+	}
+}
