@@ -245,6 +245,7 @@ func (n *node) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx)) // it writes the end of each stream, too
 	group.Go(func() error { return reactor.Run(reacts) })
+	group.Go(func() error { settle(ctx); return nil })
 	for i, server := range servers {
 		group.Go(func() error {
 			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {

@@ -26,7 +26,7 @@ func (s *Server) getStream(c *gin.Context) {
 		s.reject(c, err)
 		return
 	}
-	sub, v, err := s.subscribe(clientAddress(c), g)
+	sub, v, err := s.subscribe(clientAddress(c), conn, g)
 	if err != nil {
 		s.reject(c, err)
 		return
@@ -114,7 +114,7 @@ func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 }
 
 // subscribe admits a stream and enters it into the index.
-func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, *visit, error) {
+func (s *Server) subscribe(address string, conn *connector, g stream.Grant) (*stream.Subscriber, *visit, error) {
 	if !s.addressStreams.take(address) {
 		return nil, nil, newProblem("unavailable", "Too many streams of this address.").after(shedRetry)
 	}
@@ -122,7 +122,7 @@ func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, 
 		s.addressStreams.giveBack(address)
 		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
 	}
-	v := &visit{server: s, address: address, connector: g.Connector}
+	v := &visit{server: s, address: address, connector: conn.id}
 	sub, err := s.broker.Subscribe(g, v.end)
 	if err != nil {
 		v.end("")
