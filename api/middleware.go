@@ -73,7 +73,9 @@ func (s *Server) accessLog(c *gin.Context) {
 // readDeadline bounds how long a request's body may take to arrive, also one that
 // nobody reads and that net/http discards after the answer.
 func (s *Server) readDeadline(c *gin.Context) {
-	http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.cfg.Limits.ReadTimeout)) // a writer without deadlines has no connection
+	if c.Request.Body != http.NoBody {
+		http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.cfg.Limits.ReadTimeout)) // a writer without deadlines has no connection
+	}
 	c.Next()
 }
 

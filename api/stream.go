@@ -48,8 +48,10 @@ func (s *Server) getStream(c *gin.Context) {
 		defer v.lookup.Store(nil) // a stream outlives its request, which the context would keep
 		lookup.Go(func() { s.lookUp(ctx, o) })
 	}
-	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
-	s.broker.Serve(c.Writer, c.Request, sub)                          // the stream may live on
+	if c.Request.Body != http.NoBody {
+		http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
+	}
+	s.broker.Serve(c.Writer, c.Request, sub) // the stream may live on
 	lookup.Wait()
 }
 
