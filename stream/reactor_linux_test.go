@@ -3,6 +3,7 @@ package stream_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -112,7 +113,7 @@ func dial(t *testing.T, url string) (net.Conn, *http.Response) {
 }
 
 // subscribing serves streams of topic a at b, and tells about each.
-func subscribing(t *testing.T, b *stream.Broker, before func(*stream.Subscriber)) (url string, ended chan stream.Reason) {
+func subscribing(t testing.TB, b *stream.Broker, before func(*stream.Subscriber)) (url string, ended chan stream.Reason) {
 	ended = make(chan stream.Reason, 1000)
 	url, _ = listen(t, 1, stream.DefaultConfig(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Subscribe(grant("a"), func(r stream.Reason) { ended <- r })
@@ -169,51 +170,52 @@ func TestReactorTakesOver(t *testing.T) {
 }
 
 // Whatever the socket takes at a time, nothing is lost, doubled or out of order.
-func TestReactorPartialWrites(t *testing.T) {
+func FuzzPartialWrites(f *testing.F) {
 	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
-	react(t, b)
+	react(f, b)
 	subs := make(chan *stream.Subscriber, 1)
-	url, ended := subscribing(t, b, func(s *stream.Subscriber) { subs <- s })
+	url, ended := subscribing(f, b, func(s *stream.Subscriber) { subs <- s })
 	for seed := range uint64(8) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 0))
-			_, response := dial(t, url)
-			s := <-subs
-			const events = 200
-			var want, got []string
-			var sent sync.WaitGroup
-			told := make([]*stream.Event, events)
-			for i := range told {
-				data := fmt.Sprintf("%d %s", i, strings.Repeat("d", random.IntN(60_000)>>random.IntN(16)))
-				want = append(want, data)
-				told[i] = event(t, stream.Fields{Data: []byte(data)})
-			}
-			cuts := rand.New(rand.NewPCG(seed, 1))
-			sent.Go(func() {
-				for len(told) > 0 {
-					n := min(1+cuts.IntN(8), len(told))
-					s.Greet(told[:n]...)
-					told = told[n:]
-					time.Sleep(time.Duration(cuts.IntN(2000)) * time.Microsecond)
-				}
-				s.End(stream.ReasonRevoked, 0)
-			})
-			for e, err := range streamtest.Read(&halting{response.Body, random}) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				got = append(got, e.Data)
-			}
-			sent.Wait()
-			want = append(want, `{"message":"revoked","reconnect_in_ms":0}`)
-			if !slices.Equal(got, want) {
-				t.Errorf("got %d events, want %d", len(got), len(want))
-			}
-			if reason := <-ended; reason != stream.ReasonRevoked {
-				t.Errorf("ended because of %s", reason)
-			}
-		})
+		f.Add(seed)
 	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		_, response := dial(t, url)
+		s := <-subs
+		const events = 200
+		var want, got []string
+		var sent sync.WaitGroup
+		told := make([]*stream.Event, events)
+		for i := range told {
+			data := fmt.Sprintf("%d %s", i, strings.Repeat("d", random.IntN(60_000)>>random.IntN(16)))
+			want = append(want, data)
+			told[i] = event(t, stream.Fields{Data: []byte(data)})
+		}
+		cuts := rand.New(rand.NewPCG(seed, 1))
+		sent.Go(func() {
+			for len(told) > 0 {
+				n := min(1+cuts.IntN(8), len(told))
+				s.Greet(told[:n]...)
+				told = told[n:]
+				time.Sleep(time.Duration(cuts.IntN(2000)) * time.Microsecond)
+			}
+			s.End(stream.ReasonRevoked, 0)
+		})
+		for e, err := range streamtest.Read(&halting{response.Body, random}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Data)
+		}
+		sent.Wait()
+		want = append(want, `{"message":"revoked","reconnect_in_ms":0}`)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %d events, want %d", len(got), len(want))
+		}
+		if reason := <-ended; reason != stream.ReasonRevoked {
+			t.Errorf("ended because of %s", reason)
+		}
+	})
 }
 
 // halting reads little at a time, and pauses now and then.
@@ -227,6 +229,122 @@ func (h *halting) Read(p []byte) (int, error) {
 		time.Sleep(time.Millisecond)
 	}
 	return h.Reader.Read(p[:min(len(p), 1+h.random.IntN(5000))])
+}
+
+// A page that vanishes without a word, as a phone in a tunnel does, is noticed
+// when its stream's write timeout has passed, also when it has next to nothing to
+// be told, and nobody else is held up.
+func TestReactorVanished(t *testing.T) {
+	cfg := stream.DefaultConfig()
+	cfg.WriteTimeout, cfg.Heartbeat = time.Second, 200*time.Millisecond
+	b := stream.New(cfg, streamtest.Farewell)
+	react(t, b)
+	ended := make(chan stream.Reason, 1)
+	far, cut := cutOff(t)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Subscribe(grant("b"), func(r stream.Reason) { ended <- r })
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		b.Serve(w, r, s)
+	})}
+	t.Cleanup(func() { server.Close() })
+	go server.Serve(far.listener)
+	io.WriteString(far.conn, "GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+	if response, err := http.ReadResponse(bufio.NewReader(far.conn), nil); err != nil || response.StatusCode != 200 {
+		t.Fatalf("%+v, error %v", response, err)
+	}
+	url, _ := subscribing(t, b, func(*stream.Subscriber) {})
+	_, near := dial(t, url)
+	cut()
+	began := time.Now()
+	version := uint64(1)
+	b.Publish("c", shows(t, "u", version, "a"))
+	for e, err := range streamtest.Read(near.Body) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == "heartbeat" {
+			continue
+		}
+		if want := fmt.Sprintf("u@%d", version); e.Data != want {
+			t.Fatalf("the other stream got %.80s, want %s", e.Data, want)
+		}
+		select {
+		case reason := <-ended:
+			if took := time.Since(began); took > cfg.WriteTimeout+cfg.Heartbeat+time.Second {
+				t.Errorf("noticed after %v", took)
+			}
+			if reason != stream.ReasonGone && reason != stream.ReasonSlow {
+				t.Errorf("ended because of %s", reason)
+			}
+			return
+		case <-time.After(5 * time.Millisecond):
+			if time.Since(began) > 20*time.Second {
+				t.Fatal("the stream of a page that vanished is still open")
+			}
+		}
+		version++
+		b.Publish("c", shows(t, "u", version, "a"))
+	}
+}
+
+// distant are both ends of a network of their own.
+type distant struct {
+	listener net.Listener
+	conn     net.Conn
+}
+
+// cutOff makes a network on which nothing arrives any more once cut is called.
+func cutOff(t *testing.T) (d distant, cut func()) {
+	var control int
+	made := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never back: the thread ends with the goroutine
+		made <- func() (err error) {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return fmt.Errorf("making a network namespace: %w", err)
+			}
+			if control, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+				return err
+			}
+			if err := loopback(control, true); err != nil {
+				return err
+			}
+			if d.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+				return err
+			}
+			d.conn, err = net.Dial("tcp", d.listener.Addr().String())
+			return err
+		}()
+	}()
+	if err := <-made; errors.Is(err, unix.EPERM) {
+		t.Skipf("only for who may: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.conn.Close()
+		unix.Close(control)
+	})
+	return d, func() {
+		if err := loopback(control, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// loopback brings up or takes down lo in the network of the socket control.
+func loopback(control int, up bool) error {
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	if up {
+		lo.SetUint16(unix.IFF_UP)
+	}
+	return unix.IoctlIfreq(control, unix.SIOCSIFFLAGS, lo)
 }
 
 // A stopping reactor ends what Drain has left, and takes nothing more.
