@@ -77,7 +77,7 @@ type node struct {
 	broker      *stream.Broker
 	api         *api.Server
 	hull        *hull.Client
-	listener    net.Listener
+	listener    *net.TCPListener
 	adminOnly   net.Listener // nil: operators are served with the others
 }
 
@@ -95,9 +95,11 @@ func newNode(ctx context.Context, cfg Config, development bool, log *slog.Logger
 
 // bind takes the addresses, so that the public URL is known.
 func (n *node) bind(context.Context) (err error) {
-	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
+	l, err := net.Listen("tcp", n.cfg.Listen)
+	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	n.listener = l.(*net.TCPListener)
 	if n.cfg.AdminListen != "" {
 		if n.adminOnly, err = net.Listen("tcp", n.cfg.AdminListen); err != nil {
 			return fmt.Errorf("admin_listen: %w", err)
@@ -233,14 +235,18 @@ func (n *node) warn() {
 // run serves until ctx ends, then stops in the reverse order: no new streams,
 // the open ones end, the requests under way are answered.
 func (n *node) run(ctx context.Context) error {
-	servers := []*http.Server{n.server(n.api.Handler())}
-	listeners := []net.Listener{n.listener}
-	if n.adminOnly != nil {
-		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
-	}
 	reactor, err := stream.NewReactor(n.broker)
 	if err != nil {
 		return err
+	}
+	public, err := reactor.Listen(n.listener, api.StreamPath, n.api.Handler())
+	if err != nil {
+		return err
+	}
+	servers := []*http.Server{n.server(n.api.Handler())}
+	listeners := []net.Listener{public}
+	if n.adminOnly != nil {
+		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx)) // it writes the end of each stream, too

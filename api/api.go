@@ -188,13 +188,16 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	return s, nil
 }
 
+// StreamPath is the path of event streams.
+const StreamPath = "/api/v1/stream"
+
 // publicRoutes are those of browsers, of Hull, and of everybody.
 func (s *Server) publicRoutes(r *gin.Engine) {
 	v1 := r.Group("/api/v1", cors)
 	v1.POST("/connectors/:connector/token", s.postToken)
 	v1.OPTIONS("/connectors/:connector/token", preflight)
 	v1.GET("/connectors/:connector/:script", s.getScript)
-	v1.GET("/stream", s.getStream)
+	v1.GET("/stream", s.getStream) // StreamPath
 	v1.OPTIONS("/stream", preflight)
 
 	r.POST("/smart-notifier", s.postNotification)

@@ -41,7 +41,11 @@ func (s *Server) getStream(c *gin.Context) {
 	}
 	s.track(connectionSuccess, joinChannel, joinRoom)
 	var lookup sync.WaitGroup
-	if !cached {
+	switch {
+	case cached:
+	case conn.credentials().Organization == "":
+		s.lookUp(c.Request.Context(), o) // which asks nobody, and goes out with the rest
+	default:
 		ctx, cancel := context.WithCancel(c.Request.Context())
 		defer cancel()
 		v.lookup.Store(&cancel)

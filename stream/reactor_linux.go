@@ -78,16 +78,21 @@ func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber)
 		return false
 	}
 	setHead(w.Header())
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return false
+	var fd int
+	if own := responseOf(w); own != nil {
+		fd = own.take()
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // as net does
+	} else {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return false
+		}
+		if fd, err = r.descriptor(conn); err != nil {
+			s.index.broker.Unsubscribe(s, ReasonError)
+			return true
+		}
 	}
-	fd, err := r.descriptor(conn)
-	if err != nil {
-		s.index.broker.Unsubscribe(s, ReasonError)
-		return true
-	}
-	r.loops[fd%len(r.loops)].open(fd, head(w.Header()), s)
+	r.loops[fd%len(r.loops)].open(fd, headOf(http.StatusOK, w.Header()), s)
 	return true
 }
 
@@ -111,10 +116,10 @@ func (r *Reactor) descriptor(conn net.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// head is that of a response whose body ends with its connection.
-func head(h http.Header) []byte {
+// headOf is that of a response that ends its connection.
+func headOf(status int, h http.Header) []byte {
 	b := bytes.NewBuffer(make([]byte, 0, 1024))
-	b.WriteString("HTTP/1.1 200 OK\r\n")
+	fmt.Fprintf(b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	h.Set("Connection", "close")
 	h.Write(b) // a buffer takes all

@@ -26,7 +26,7 @@ import (
 )
 
 // react gives b a reactor that runs until the test has ended.
-func react(t testing.TB, b *stream.Broker) {
+func react(t testing.TB, b *stream.Broker) *stream.Reactor {
 	t.Helper()
 	r, err := stream.NewReactor(b)
 	if err != nil {
@@ -49,6 +49,7 @@ func react(t testing.TB, b *stream.Broker) {
 			}
 		}
 	})
+	return r
 }
 
 // TestReactor is the suite for the reactor.

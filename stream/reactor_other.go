@@ -4,6 +4,7 @@ package stream
 
 import (
 	"context"
+	"net"
 	"net/http"
 )
 
@@ -17,6 +18,11 @@ func NewReactor(*Broker) (*Reactor, error) { return &Reactor{}, nil }
 func (*Reactor) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
+}
+
+// Listen returns l.
+func (*Reactor) Listen(l *net.TCPListener, path string, h http.Handler) (net.Listener, error) {
+	return l, nil
 }
 
 func (*Reactor) serve(http.ResponseWriter, *http.Request, *Subscriber) (taken bool) { return false }
