@@ -20,14 +20,9 @@ type memory struct {
 
 // memoryOf reads /proc. What cannot be read counts as nothing.
 func memoryOf(pids []int) (m memory) {
+	m.rss = residentOf(pids)
 	for _, pid := range pids {
 		dir := "/proc/" + strconv.Itoa(pid)
-		if text, err := os.ReadFile(dir + "/statm"); err == nil {
-			if fields := bytes.Fields(text); len(fields) > 1 {
-				pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-				m.rss += pages * int64(os.Getpagesize())
-			}
-		}
 		if text, err := os.ReadFile(dir + "/smaps_rollup"); err == nil {
 			m.pss += kilobytes(text, "Pss:")
 			m.anonymous += kilobytes(text, "Anonymous:")
@@ -39,6 +34,18 @@ func memoryOf(pids []int) (m memory) {
 		}
 	}
 	return m
+}
+
+// residentOf is the resident memory alone, which is cheap to read.
+func residentOf(pids []int) (bytesOf int64) {
+	for _, pid := range pids {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+		if fields := bytes.Fields(text); err == nil && len(fields) > 1 {
+			pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+			bytesOf += pages * int64(os.Getpagesize())
+		}
+	}
+	return bytesOf
 }
 
 // kilobytes finds the line of this name and returns its bytes.
