@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +74,8 @@ func benchCommand(std stdio) *cobra.Command {
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return usage(errors.New("bench needs a scenario")) },
 	}
-	cmd.AddCommand(benchHold(std), benchFanout(std), benchUnicast(std), benchNotifications(std), benchSlow(std), benchChurn(std))
+	cmd.AddCommand(benchHold(std), benchFanout(std), benchUnicast(std), benchNotifications(std), benchSlow(std), benchChurn(std),
+		benchCompare(std), benchPlot())
 	return cmd
 }
 
@@ -249,6 +252,10 @@ func (b *benchFlags) run(ctx context.Context, s bench.Scenario, std stdio, prepa
 			return err
 		}
 	}
+	before, err := b.earlier()
+	if err != nil {
+		return err
+	}
 	b.Progress, b.Terminal = std.err, isTerminal(std.err)
 	result, err := bench.Run(ctx, b.Config, s, b.runs)
 	if err != nil {
@@ -262,10 +269,101 @@ func (b *benchFlags) run(ctx context.Context, s bench.Scenario, std stdio, prepa
 			return err
 		}
 	}
+	if b.plotFile != "" {
+		if err := bench.Plot(b.plotFile, []string{result.Scenario}, []*bench.Result{result}); err != nil {
+			return err
+		}
+	}
+	if before != nil {
+		fmt.Fprintln(std.out)
+		if err := bench.Compare(std.out, before, result); err != nil {
+			return err
+		}
+	}
 	if !result.Passed() {
 		return errors.New("something was lost or refused")
 	}
 	return nil
+}
+
+// earlier is the result that is to be compared with, if there is one. It is read
+// before the run: a wrong name should not cost minutes.
+func (b *benchFlags) earlier() (*bench.Result, error) {
+	if ext := filepath.Ext(b.plotFile); b.plotFile != "" && ext != ".svg" && ext != ".png" {
+		return nil, usage(fmt.Errorf("--plot: %s is neither .svg nor .png", b.plotFile))
+	}
+	if b.before == "" {
+		return nil, nil
+	}
+	r, err := bench.Read(b.before)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return r, nil
+}
+
+func benchCompare(std stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:     "compare a.json b.json",
+		Short:   "Compare two results",
+		Long:    `Print what two results of one scenario have in common, with b as a multiple of a.`,
+		Example: `  hullbeam bench compare before.json after.json`,
+		Args:    someArgs(2, 2),
+		RunE: func(_ *cobra.Command, files []string) error {
+			results, err := readResults(files)
+			if err != nil {
+				return err
+			}
+			return bench.Compare(std.out, results[0], results[1])
+		},
+	}
+}
+
+func benchPlot() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "plot result.json...",
+		Short: "Draw results of one scenario",
+		Long: `Draw results of one scenario into one plot: memory over streams for hold, else the
+part of all that took so long or less.`,
+		Example: `  hullbeam bench plot before.json after.json --out hold.svg`,
+		Args:    someArgs(1, 20),
+		RunE: func(_ *cobra.Command, files []string) error {
+			results, err := readResults(files)
+			if err != nil {
+				return err
+			}
+			names := make([]string, len(files))
+			for i, file := range files {
+				names[i] = strings.TrimSuffix(filepath.Base(file), ".json")
+			}
+			return bench.Plot(out, names, results)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "bench.svg", "the file, .svg or .png")
+	return cmd
+}
+
+func readResults(files []string) ([]*bench.Result, error) {
+	results := make([]*bench.Result, 0, len(files))
+	for _, file := range files {
+		r, err := bench.Read(file)
+		if err != nil {
+			return nil, usage(err)
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+// someArgs checks how many words a command was given.
+func someArgs(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usage(fmt.Errorf("%s takes %s", cmd.CommandPath(), strings.TrimPrefix(cmd.Use, cmd.Name()+" ")))
+		}
+		return nil
+	}
 }
 
 // operator reads the admin key: the flag, the variable, else that of development

@@ -31,10 +31,11 @@ var arrows = map[string][]string{
 
 // fenced are the modules that only some of our packages may import.
 var fenced = map[string][]string{
-	"github.com/gin-gonic/gin": {".", "api"},
-	"github.com/r3labs/sse":    {"."}, // tail: a reader that we did not write; it serves nothing
-	"github.com/redis":         {},
-	"github.com/spf13/viper":   {"."}, // config.go: packages read no environment
+	"github.com/gin-gonic/gin":      {".", "api"},
+	"github.com/r3labs/sse":         {"."}, // tail: a reader that we did not write; it serves nothing
+	"github.com/redis":              {},
+	"github.com/spf13/viper":        {"."},     // config.go: packages read no environment
+	"github.com/wcharczuk/go-chart": {"bench"}, // plots are of no use to a server
 }
 
 const wallsText = `

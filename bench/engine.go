@@ -31,7 +31,7 @@ func clock() int64 { return int64(time.Since(clockStart)) + 1 } // 0 is "not yet
 var clockStart = time.Now()
 
 const (
-	maxOpening     = 256 // streams that a loop opens at a time
+	maxOpening     = 64 // streams that are opened at a time: more would only wait for each other
 	openingTimeout = int64(30 * time.Second)
 	maxStreams     = 19800 // of one process
 )

@@ -250,6 +250,9 @@ func (r *Result) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(t)
 	r.printSteps(t)
+	if err := t.Flush(); err != nil { // the columns of the steps are others
+		return err
+	}
 	for _, m := range r.Metrics {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", m.Name, m.number(), m.Unit)
 	}
@@ -300,7 +303,7 @@ func (s *Step) at() float64 {
 }
 
 func (m Metric) number() string {
-	if m.Min == nil || m.Max == nil {
+	if m.Min == nil || m.Max == nil || *m.Min == *m.Max {
 		return formatNumber(m.Value)
 	}
 	return formatNumber(m.Value) + " (" + formatNumber(*m.Min) + "–" + formatNumber(*m.Max) + ")"
