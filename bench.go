@@ -45,6 +45,12 @@ func (b *benchFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&b.before, "compare", "", "compare with the result in this file")
 }
 
+// addPlain adds what makes another server comparable.
+func (b *benchFlags) addPlain(f *pflag.FlagSet) {
+	f.StringVar(&b.StreamPath, "stream-path", "", "load another server: its streams are here, such as /s?topic={topic}")
+	f.StringVar(&b.PublishPath, "publish-path", "", "and events are posted here, such as /pub?topic={topic}")
+}
+
 // addSigned adds what is needed to send notifications.
 func (b *benchFlags) addSigned(f *pflag.FlagSet) {
 	f.StringVar(&b.organization, "organization", demoOrganization, "the connector's organization, for notifications")
@@ -95,6 +101,7 @@ first and the last step, and from before the first), and the CPU of silence.`,
 	}
 	f := cmd.Flags()
 	b.add(f)
+	b.addPlain(f)
 	f.IntSliceVar(&h.Steps, "streams", []int{2000, 10000, 18000}, "streams of each step")
 	f.DurationVar(&h.Hold, "hold", 5*time.Second, "how long each step is held")
 	return cmd
@@ -117,6 +124,7 @@ with it, latency at a pace that the server can keep.`,
 	}
 	f := cmd.Flags()
 	b.add(f)
+	b.addPlain(f)
 	f.IntVar(&s.Streams, "streams", 10000, "streams of the topic")
 	f.IntVar(&s.Messages, "messages", 50, "offers that are sent")
 	f.IntVar(&s.Size, "size", 256, "bytes of payload of each")
@@ -237,6 +245,7 @@ memory and descriptors come back. --rate 0 opens as fast as possible.`,
 	}
 	f := cmd.Flags()
 	b.add(f)
+	b.addPlain(f)
 	f.Float64Var(&s.Rate, "rate", 500, "openings a second; 0: as fast as possible")
 	f.DurationVar(&s.Duration, "duration", 10*time.Second, "how long streams are opened")
 	f.BoolVar(&s.TokenOnce, "token-once", false, "open all streams with one token: the opening of the stream alone is measured")
@@ -369,7 +378,7 @@ func someArgs(least, most int) cobra.PositionalArgs {
 // operator reads the admin key: the flag, the variable, else that of development
 // mode.
 func (b *benchFlags) operator() error {
-	if b.AdminKey = cmp.Or(b.AdminKey, os.Getenv("HULLBEAM_ADMIN_KEY")); b.AdminKey != "" {
+	if b.AdminKey = cmp.Or(b.AdminKey, os.Getenv("HULLBEAM_ADMIN_KEY")); b.AdminKey != "" || b.StreamPath != "" {
 		return nil
 	}
 	d, err := readDevelopment(b.dataDir)

@@ -18,6 +18,7 @@ const module = "hullbeam"
 var arrows = map[string][]string{
 	".":                 {"api", "bench", "hull", "hull/hulltest", "store", "stream"},
 	"bench":             {},
+	"bench/floor":       {},
 	"api":               {"docs", "hull", "static", "store", "stream"},
 	"docs":              {},
 	"hull":              {},

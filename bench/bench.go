@@ -24,6 +24,11 @@ type Config struct {
 	Connector string
 	// Origin is what pages say; empty: that of the first URL.
 	Origin string
+	// StreamPath and PublishPath make Hold, Fanout and Churn load another server
+	// of event streams, to compare with: GET of the one opens a stream and POST
+	// to the other sends the body as an event, {topic} replaced in both. Empty: it
+	// is Hullbeam.
+	StreamPath, PublishPath string
 	// PIDs are the server's processes on this machine, whose memory and CPU are
 	// read. Empty: those that listen at the URLs' ports, if they are here.
 	PIDs []int
@@ -93,6 +98,13 @@ type Scenario interface {
 func Run(ctx context.Context, cfg Config, scenario Scenario, runs int) (*Result, error) {
 	if err := errors.Join(cfg.Validate(), scenario.validate()); err != nil {
 		return nil, err
+	}
+	switch scenario.(type) {
+	case Hold, Fanout, Churn:
+	default:
+		if cfg.StreamPath != "" {
+			return nil, fmt.Errorf("%s is of Hullbeam alone", scenario.name())
+		}
 	}
 	if runs < 1 {
 		return nil, fmt.Errorf("runs: %d is out of range: 1 or more", runs)

@@ -336,9 +336,12 @@ func (l *loop) open(due int64) {
 		s.slot = int32(len(l.streams))
 		l.streams = append(l.streams, s)
 	}
-	if o.token != "" {
+	switch {
+	case e.server.streamPath != "":
+		s.request = e.server.plainRequest(index, o.anonymousID)
+	case o.token != "":
 		s.request = e.server.streamRequest(index, o.token, o.lastEventID)
-	} else {
+	default:
 		s.request = e.server.tokenRequest(index, o.anonymousID)
 	}
 	if err := l.poller.add(fd, s.slot, writable); err != nil {
@@ -481,10 +484,13 @@ func (l *loop) step(s *stream) {
 		if s.watch != nil {
 			s.watch.local = localAddress(s.fd)
 		}
-		if !l.engine.churn {
-			l.tally.opened.add(l.now - s.due)
-		}
 		l.engine.ready.Add(1)
+		if plain := l.engine.server.streamPath != ""; plain || !l.engine.churn {
+			l.tally.opened.add(l.now - s.due)
+			if l.engine.churn { // other servers have no first event
+				l.end(s)
+			}
+		}
 	case s.phase == complete:
 		l.fail(s, "the server ended the stream")
 	}

@@ -23,7 +23,10 @@ type offers struct {
 }
 
 func newOffers(s *session, count, size int) (*offers, error) {
-	if s.cfg.AdminKey == "" {
+	switch {
+	case s.server.streamPath != "" && s.server.publishPath == "":
+		return nil, errors.New("it is not known where to publish")
+	case s.server.streamPath == "" && s.cfg.AdminKey == "":
 		return nil, errors.New("offers need an admin key")
 	}
 	s.epoch++
@@ -34,15 +37,13 @@ func newOffers(s *session, count, size int) (*offers, error) {
 func (o *offers) send(ctx context.Context, seq int, due int64) error {
 	s := o.session
 	o.due[seq].Store(due)
-	body := append(make([]byte, 0, 256+o.size), `{"to":{"topic":"anonymous_id:`+s.visitor(0)+`"},"data":{"bench":"`...)
-	body = mark{o.epoch, 0, uint32(seq)}.appendPadded(body, o.size)
-	body = append(body, `"},"expires_in":"10m"}`...)
+	request := o.request(mark{o.epoch, 0, uint32(seq)})
 	sent := clock()
-	a, err := o.client.do(ctx, s.server.post(0, "/api/v1/connectors/"+s.server.connector+"/offers", "Authorization: Bearer "+s.cfg.AdminKey+"\r\n", body))
+	a, err := o.client.do(ctx, request)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case err == nil && a.status == 202:
+	case err == nil && a.status/100 == 2:
 		o.answers.add(clock() - sent)
 		o.taken++
 		return nil
@@ -61,9 +62,21 @@ func (o *offers) send(ctx context.Context, seq int, due int64) error {
 	return nil
 }
 
+// request sends an offer, or what another server has in its place.
+func (o *offers) request(m mark) []byte {
+	s, body := o.session, make([]byte, 0, 256+o.size)
+	if s.server.streamPath != "" {
+		return s.server.post(0, strings.ReplaceAll(s.server.publishPath, "{topic}", s.visitor(0)), "", m.appendPadded(body, o.size))
+	}
+	body = append(body, `{"to":{"topic":"anonymous_id:`+s.visitor(0)+`"},"data":{"bench":"`...)
+	body = m.appendPadded(body, o.size)
+	body = append(body, `"},"expires_in":"10m"}`...)
+	return s.server.post(0, "/api/v1/connectors/"+s.server.connector+"/offers", "Authorization: Bearer "+s.cfg.AdminKey+"\r\n", body)
+}
+
 // sink counts the offers that arrive.
 func (o *offers) sink(t *tally, s *stream, e event, now int64) {
-	if string(e.kind) != "offer" {
+	if string(e.kind) != "offer" && o.session.server.streamPath == "" {
 		return
 	}
 	m, ok := findMark(e.data)

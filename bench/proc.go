@@ -83,7 +83,6 @@ func ownCPU() float64 { return cpuOf([]int{os.Getpid()}) }
 // connection is a line of /proc/net/tcp or tcp6.
 type connection struct {
 	local, remote netip.AddrPort
-	state         string
 	inode         string
 }
 
@@ -93,8 +92,9 @@ const (
 	listening   = "0A"
 )
 
-// connections reads all TCP sockets of this machine, IPv4 in IPv6 as IPv4.
-func connections() (list []connection) {
+// connections reads the TCP sockets of this machine that are in a state, IPv4 in
+// IPv6 as IPv4.
+func connections(state string) (list []connection) {
 	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -102,13 +102,13 @@ func connections() (list []connection) {
 		}
 		for line := range strings.Lines(string(text)) {
 			fields := strings.Fields(line)
-			if len(fields) < 10 {
+			if len(fields) < 10 || fields[3] != state {
 				continue
 			}
 			local, err1 := parseHexAddress(fields[1])
 			remote, err2 := parseHexAddress(fields[2])
 			if err1 == nil && err2 == nil {
-				list = append(list, connection{local, remote, fields[3], fields[9]})
+				list = append(list, connection{local, remote, fields[9]})
 			}
 		}
 	}
@@ -140,13 +140,13 @@ func parseHexAddress(text string) (netip.AddrPort, error) {
 // this machine and they may be looked at.
 func listeners(s *server) []int {
 	sockets := map[string]bool{}
-	all := connections()
+	all := connections(listening)
 	for _, n := range s.nodes {
 		if !n.address.Addr().IsLoopback() && !isOurs(n.address.Addr()) {
 			continue
 		}
 		for _, c := range all {
-			if c.state == listening && c.local.Port() == n.address.Port() &&
+			if c.local.Port() == n.address.Port() &&
 				(c.local.Addr() == n.address.Addr() || c.local.Addr().IsUnspecified()) {
 				sockets["socket:["+c.inode+"]"] = true
 			}

@@ -17,6 +17,8 @@ type server struct {
 	connector string
 	origin    string
 	sources   int // loopback addresses that streams come from
+
+	streamPath, publishPath string // of a server that is not Hullbeam; empty: it is
 }
 
 type node struct {
@@ -27,7 +29,8 @@ type node struct {
 
 // parseServer reads the addresses of nodes and looks their names up.
 func parseServer(ctx context.Context, cfg Config) (*server, error) {
-	s := &server{connector: url.PathEscape(cfg.Connector), origin: cfg.Origin, sources: cfg.Addresses}
+	s := &server{connector: url.PathEscape(cfg.Connector), origin: cfg.Origin, sources: cfg.Addresses,
+		streamPath: cfg.StreamPath, publishPath: cfg.PublishPath}
 	for _, text := range cfg.URLs {
 		n, err := parseNode(ctx, text)
 		if err != nil {
@@ -111,6 +114,12 @@ func (s *server) streamRequest(index int, token, lastEventID string) []byte {
 		b = append(b, lastEventID...)
 	}
 	return append(b, "\r\n\r\n"...)
+}
+
+// plainRequest opens a stream of a server that is not Hullbeam.
+func (s *server) plainRequest(index int, topic string) []byte {
+	n := s.node(index)
+	return []byte("GET " + n.prefix + strings.ReplaceAll(s.streamPath, "{topic}", topic) + " HTTP/1.1\r\nHost: " + n.host + "\r\nAccept: text/event-stream\r\n\r\n")
 }
 
 // post is a request with a body of JSON. Headers are whole lines.

@@ -138,8 +138,8 @@ func (w Slow) watch(ctx context.Context, s *session, stalledOne *watch, dropped,
 		if dropped.Load() != 0 {
 			continue
 		}
-		if !slices.ContainsFunc(connections(), func(c connection) bool {
-			return c.state == established && c.remote == stalledOne.local && c.local == far
+		if !slices.ContainsFunc(connections(established), func(c connection) bool {
+			return c.remote == stalledOne.local && c.local == far
 		}) {
 			dropped.Store(clock())
 		}
