@@ -137,6 +137,7 @@ type loop struct {
 	from    int64 // what had been started by then
 	buffer  [64 << 10]byte
 	now     int64
+	expired int64 // when openings that take too long were looked for
 	current *stream
 
 	mu    sync.Mutex // held while sockets are read
@@ -252,9 +253,9 @@ func (l *loop) run() {
 			l.engine.note("epoll: " + err.Error())
 			return
 		}
-		if n == 0 {
+		if now := clock(); now-l.expired > int64(time.Second) {
+			l.expired = now
 			l.expire()
-			continue
 		}
 		l.mu.Lock()
 		l.now = clock()
