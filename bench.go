@@ -36,6 +36,7 @@ func (b *benchFlags) add(f *pflag.FlagSet) {
 	f.IntSliceVar(&b.PIDs, "pid", nil, "the server's processes on this machine, to read their memory and CPU (default: those that listen at --url)")
 	f.StringVar(&b.dataDir, "data-dir", "./data", "where development mode keeps its keys, for those that are not given")
 	f.StringVar(&b.AdminKey, "admin-key", "", "an operator's key (default: HULLBEAM_ADMIN_KEY, else of development mode)")
+	f.BoolVar(&b.Direct, "direct", false, "open a stream over the connection that its token came by, as a browser without a proxy in between does")
 	f.IntVar(&b.Addresses, "addresses", b.Addresses, "how many loopback addresses streams come from when the server is on this machine")
 	f.IntVar(&b.Threads, "threads", b.Threads, "threads that read the streams")
 	f.DurationVar(&b.Drain, "drain", b.Drain, "silence after which what has not arrived counts as lost")

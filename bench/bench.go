@@ -35,6 +35,10 @@ type Config struct {
 	// Addresses is how many addresses, 127.0.1.1 and on, streams come from when
 	// the server is on this machine. 1 to 250; default 200.
 	Addresses int
+	// Direct has each stream opened over the connection that its token came by, as
+	// a browser without a proxy does. Otherwise tokens share connections, and each
+	// stream has one of its own.
+	Direct bool
 	// Threads read the streams. 1 to 64; default 1, which takes some 200,000
 	// events a second.
 	Threads int
@@ -166,6 +170,7 @@ func (s *session) measure(ctx context.Context, scenario Scenario) (*Result, erro
 		return nil, err
 	}
 	defer s.engine.close()
+	s.engine.direct = s.cfg.Direct
 	s.result = newResult(scenario, s.cfg)
 	if len(s.pids) == 0 {
 		s.result.note("the server's processes are not on this machine, or not ours to read: its memory and CPU are left out; --pid names them")

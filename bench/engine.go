@@ -60,18 +60,19 @@ const (
 // stream is one page that listens, at its end of the connection.
 type stream struct {
 	response
-	fd      int32
-	slot    int32
-	index   int32 // in the order of opening
-	topic   int32 // whose marks it is to get
-	state   streamState
-	watched bool     // its last event id and token are kept
-	last    uint32   // newest sequence number that arrived
-	version int64    // of the last id
-	due     int64    // when it was to be opened
-	seen    []uint64 // one bit for each sequence number that arrived
-	request []byte   // not sent yet
-	watch   *watch
+	fd            int32
+	slot          int32
+	index         int32 // in the order of opening
+	topic         int32 // whose marks it is to get
+	state         streamState
+	watched       bool // its last event id and token are kept
+	receiveBuffer int
+	last          uint32   // newest sequence number that arrived
+	version       int64    // of the last id
+	due           int64    // when it was to be opened
+	seen          []uint64 // one bit for each sequence number that arrived
+	request       []byte   // not sent yet
+	watch         *watch
 }
 
 // watch is what is kept of a stream that will come back.
@@ -108,6 +109,7 @@ type engine struct {
 	sink    func(*tally, *stream, event, int64) // under the loop's lock
 	rate    float64                             // openings a second; 0: as fast as possible
 	churn   bool                                // a stream is closed at its first event
+	direct  bool                                // a stream is opened over the connection of its token
 	atOnce  int                                 // openings at a time, over all loops
 	loops   []*loop
 	want    atomic.Int64
@@ -131,6 +133,7 @@ type loop struct {
 	poller  *poller
 	streams []*stream // by slot
 	free    []int32
+	spare   map[netip.AddrPort][]int32 // connections for requests of tokens
 	opening int
 	started int64
 	at      int64 // when the present wish was heard
@@ -153,7 +156,7 @@ func newEngine(s *server, threads int) (*engine, error) {
 			e.close()
 			return nil, err
 		}
-		e.loops = append(e.loops, &loop{engine: e, number: i, poller: p})
+		e.loops = append(e.loops, &loop{engine: e, number: i, poller: p, spare: map[netip.AddrPort][]int32{}})
 	}
 	return e, nil
 }
@@ -173,6 +176,11 @@ func (e *engine) close() {
 			l.end(s)
 		}
 		l.streams = nil
+		for _, fds := range l.spare {
+			for _, fd := range fds {
+				closeSocket(fd)
+			}
+		}
 		l.poller.close()
 	}
 }
@@ -319,16 +327,19 @@ func (l *loop) open(due int64) {
 	l.started++
 	e.started.Add(1)
 	o := e.plan(index)
-	s := &stream{index: int32(index), topic: o.topic, due: due, watched: o.watched, state: connecting}
+	s := &stream{index: int32(index), topic: o.topic, due: due, watched: o.watched, state: connecting, receiveBuffer: o.receiveBuffer}
 	if o.watched {
 		s.watch = &watch{token: o.token, lastEventID: o.lastEventID, kinds: map[string]int{}}
 	}
 	l.opening++
-	fd, err := dial(e.server.address(index), e.server.source(index), o.receiveBuffer)
-	s.fd = fd
-	if err != nil {
-		l.fail(s, "connect: "+err.Error())
-		return
+	askToken := e.server.streamPath == "" && o.token == ""
+	if !askToken || !l.takeSpare(s) {
+		fd, err := dial(e.server.address(index), e.server.source(index), o.receiveBuffer)
+		s.fd = fd
+		if err != nil {
+			l.fail(s, "connect: "+err.Error())
+			return
+		}
 	}
 	if n := len(l.free); n > 0 {
 		s.slot, l.free = l.free[n-1], l.free[:n-1]
@@ -340,14 +351,40 @@ func (l *loop) open(due int64) {
 	switch {
 	case e.server.streamPath != "":
 		s.request = e.server.plainRequest(index, o.anonymousID)
-	case o.token != "":
-		s.request = e.server.streamRequest(index, o.token, o.lastEventID)
-	default:
+	case askToken:
 		s.request = e.server.tokenRequest(index, o.anonymousID)
+	default:
+		s.request = e.server.streamRequest(index, o.token, o.lastEventID)
 	}
-	if err := l.poller.add(fd, s.slot, writable); err != nil {
+	if err := l.poller.add(s.fd, s.slot, writable); err != nil {
 		l.fail(s, "epoll: "+err.Error())
 	}
+}
+
+// takeSpare gives s a connection that a token came over before, if there is one.
+func (l *loop) takeSpare(s *stream) bool {
+	to := l.engine.server.address(int(s.index))
+	fds := l.spare[to]
+	if len(fds) == 0 {
+		return false
+	}
+	s.fd, l.spare[to] = fds[len(fds)-1], fds[:len(fds)-1]
+	return true
+}
+
+// reconnect gives s, which has its token, a connection of its own, as a proxy
+// would; the other one is for the next token.
+func (l *loop) reconnect(s *stream) error {
+	to := l.engine.server.address(int(s.index))
+	if err := l.poller.drop(s.fd); err != nil {
+		return err
+	}
+	l.spare[to] = append(l.spare[to], s.fd)
+	var err error
+	if s.fd, err = dial(to, l.engine.server.source(int(s.index)), s.receiveBuffer); err != nil {
+		return err
+	}
+	return l.poller.add(s.fd, s.slot, writable)
 }
 
 // fail gives up the opening of s, or s itself when it is broken.
@@ -473,8 +510,15 @@ func (l *loop) step(s *stream) {
 		}
 		s.request = l.engine.server.streamRequest(int(s.index), token, "")
 		s.response = response{}
-		s.state = waiting
-		l.write(s)
+		if l.engine.direct {
+			s.state = waiting
+			l.write(s)
+			return
+		}
+		s.state = connecting
+		if err := l.reconnect(s); err != nil {
+			l.fail(s, "connect: "+err.Error())
+		}
 	case s.state == waiting && s.phase != inHead && (s.status != 200 || !s.sse):
 		if s.phase == complete || s.status == 200 {
 			l.refused(s, "stream")

@@ -76,6 +76,10 @@ func (p *poller) mod(fd, slot int32, what readiness) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, slot, what)
 }
 
+func (p *poller) drop(fd int32) error {
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
+}
+
 func (p *poller) close() { unix.Close(p.fd) }
 
 // dial starts to connect. From is the address to come from, if it is valid; its

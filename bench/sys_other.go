@@ -17,6 +17,7 @@ func (*poller) wait(time.Duration) (int, error)          { return 0, errSystem }
 func (*poller) ready(int) (slot int32, what readiness)   { return 0, 0 }
 func (*poller) add(fd, slot int32, for_ readiness) error { return errSystem }
 func (*poller) mod(fd, slot int32, for_ readiness) error { return errSystem }
+func (*poller) drop(fd int32) error                      { return errSystem }
 func (*poller) close()                                   {}
 
 func dial(to netip.AddrPort, from netip.Addr, receiveBuffer int) (fd int32, err error) {
