@@ -39,7 +39,17 @@ type Config struct {
 	// more ends the stream; its page gets them when it comes back. States do not
 	// wait: the latest replaces the others. 1 to 65536; default 256.
 	Backlog int `mapstructure:"backlog"`
+	// Transport is how streams are written: "auto": over plain HTTP/1.1 on Linux
+	// by the reactor, otherwise by goroutines; "portable": always by goroutines,
+	// which take more memory. Default auto.
+	Transport string `mapstructure:"transport"`
 }
+
+// The values of Config.Transport.
+const (
+	TransportAuto     = "auto"
+	TransportPortable = "portable"
+)
 
 // DefaultConfig is what holds when nothing is configured.
 func DefaultConfig() Config {
@@ -52,6 +62,7 @@ func DefaultConfig() Config {
 		Retry:        3 * time.Second,
 		WriteTimeout: 10 * time.Second,
 		Backlog:      256,
+		Transport:    TransportAuto,
 	}
 }
 
@@ -78,6 +89,9 @@ func (c Config) Validate() error {
 	}
 	if c.Backlog < 1 || c.Backlog > 1<<16 {
 		return fmt.Errorf("stream.backlog: %d is out of range: 1 to 65536", c.Backlog)
+	}
+	if c.Transport != TransportAuto && c.Transport != TransportPortable {
+		return fmt.Errorf("stream.transport: %q is out of range: %s or %s", c.Transport, TransportAuto, TransportPortable)
 	}
 	if c.MaxStreams < 0 {
 		return fmt.Errorf("stream.max_streams: %d is out of range: 0 (no bound) or more", c.MaxStreams)

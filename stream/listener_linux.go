@@ -56,6 +56,9 @@ const (
 // not such a request at the first look, whole and alone, l gives out. Closing what
 // is returned closes l, and waits for h. Its errors are the operating system's.
 func (r *Reactor) Listen(l *net.TCPListener, path string, h http.Handler) (net.Listener, error) {
+	if len(r.loops) == 0 {
+		return l, nil
+	}
 	socket, err := l.File()
 	if err != nil {
 		return nil, fmt.Errorf("sharing the listener's socket: %w", err)

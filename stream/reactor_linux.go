@@ -1,14 +1,12 @@
 package stream
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"runtime"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -33,11 +31,15 @@ const (
 	batch = 256
 )
 
-// NewReactor makes b hand the streams that it can to a reactor. It must be called
-// before b serves its first stream, and the streams are written to while Run
-// runs. Its errors are the operating system's.
+// NewReactor makes b hand the streams that it can to a reactor, unless its
+// Config.Transport says otherwise. It must be called before b serves its first
+// stream, and the streams are written to while Run runs. Its errors are the
+// operating system's.
 func NewReactor(b *Broker) (*Reactor, error) {
 	r := &Reactor{}
+	if b.cfg.Transport == TransportPortable {
+		return r, nil
+	}
 	n := min(runtime.GOMAXPROCS(0), maxLoops)
 	for range n {
 		l, err := newLoop(b, n)
@@ -77,7 +79,6 @@ func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber)
 	if _, ok := req.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); !ok {
 		return false
 	}
-	setHead(w.Header())
 	var fd int
 	if own := responseOf(w); own != nil {
 		fd = own.take()
@@ -114,15 +115,4 @@ func (r *Reactor) descriptor(conn net.Conn) (fd int, err error) {
 		return -1, failed
 	}
 	return fd, err
-}
-
-// headOf is that of a response that ends its connection.
-func headOf(status int, h http.Header) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, 1024))
-	fmt.Fprintf(b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
-	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	h.Set("Connection", "close")
-	h.Write(b) // a buffer takes all
-	b.WriteString("\r\n")
-	return b.Bytes()
 }

@@ -402,7 +402,7 @@ func TestReactorLeavesOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(response.Body)
-		if err != nil || !strings.Contains(string(body), "event: close\n") || response.Close {
+		if err != nil || !strings.Contains(string(body), "event: close\n") || response.TLS == nil {
 			t.Errorf("%s: %q, error %v, %+v", name, body, err, response)
 		}
 		response.Body.Close()
