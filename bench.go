@@ -82,7 +82,7 @@ func benchCommand(std stdio) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return usage(errors.New("bench needs a scenario")) },
 	}
 	cmd.AddCommand(benchHold(std), benchFanout(std), benchUnicast(std), benchNotifications(std), benchSlow(std), benchChurn(std),
-		benchCompare(std), benchPlot())
+		benchCompare(std), benchTable(std), benchPlot())
 	return cmd
 }
 
@@ -325,6 +325,33 @@ func benchCompare(std stdio) *cobra.Command {
 				return err
 			}
 			return bench.Compare(std.out, results[0], results[1])
+		},
+	}
+}
+
+func benchTable(std stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:     "table name=result.json[,result.json...]...",
+		Short:   "Put results of one scenario side by side",
+		Long:    `Print results of one scenario side by side, under names: of several results the medians.`,
+		Example: `  hullbeam bench table hullbeam=a1.json,a2.json,a3.json nchan=b1.json,b2.json,b3.json`,
+		Args:    someArgs(1, 20),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var names []string
+			runs := map[string][]*bench.Result{}
+			for _, arg := range args {
+				name, files, ok := strings.Cut(arg, "=")
+				if !ok {
+					return usage(fmt.Errorf("%s is not name=result.json", arg))
+				}
+				results, err := readResults(strings.Split(files, ","))
+				if err != nil {
+					return err
+				}
+				names = append(names, name)
+				runs[name] = results
+			}
+			return bench.Table(std.out, names, runs)
 		},
 	}
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -69,4 +70,51 @@ func (m Metric) span() (low, high float64) {
 		return m.Value, m.Value
 	}
 	return *m.Min, *m.Max
+}
+
+// Table writes results of one scenario side by side, under names: of several runs
+// the medians, with the least and the most.
+func Table(w io.Writer, names []string, runs map[string][]*Result) error {
+	joined := make([]*Result, len(names))
+	for i, name := range names {
+		joined[i] = median(runs[name])
+		if joined[i].Scenario != joined[0].Scenario {
+			return fmt.Errorf("%s and %s cannot be compared", joined[0].Scenario, joined[i].Scenario)
+		}
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s\t%s\t\n", joined[0].Scenario, strings.Join(names, "\t"))
+	row := func(label string, of func(*Result) []Metric) {
+		for _, first := range of(joined[0]) {
+			fmt.Fprintf(t, "%s%s (%s)", label, first.Name, first.Unit)
+			for _, r := range joined {
+				cell := "–"
+				for _, m := range of(r) {
+					if m.Name == first.Name {
+						cell = m.number()
+					}
+				}
+				fmt.Fprintf(t, "\t%s", cell)
+			}
+			fmt.Fprintln(t, "\t")
+		}
+	}
+	for i, step := range joined[0].Steps {
+		row(step.kind()+" "+formatNumber(step.at())+": ", func(r *Result) []Metric {
+			if i < len(r.Steps) && r.Steps[i].at() == step.at() {
+				return r.Steps[i].Metrics
+			}
+			return nil
+		})
+	}
+	row("", func(r *Result) []Metric { return r.Metrics })
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i, r := range joined {
+		for _, failure := range r.Failures {
+			fmt.Fprintf(w, "%s: %s\n", names[i], failure)
+		}
+	}
+	return nil
 }
