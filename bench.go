@@ -167,6 +167,7 @@ stream that did not get the latest state.
 	f.IntVar(&s.Batch, "batch", 100, "messages of a request, each of another user; they are due together")
 	f.IntVar(&s.Size, "size", 256, "bytes of payload of a message")
 	f.IntVar(&s.Connections, "connections", 16, "requests on their way at a time, at most")
+	f.BoolVar(&s.NewUsers, "new-users", false, "measure with users whom the server has not seen before, in place of sending each once first")
 	return cmd
 }
 
@@ -193,6 +194,7 @@ again a second later, and counted.`,
 	f.IntVar(&s.Batch, "batch", 100, "messages of each, each of another user")
 	f.IntVar(&s.Size, "size", 256, "bytes of payload of a message")
 	f.IntVar(&s.Connections, "connections", 4, "notifications on their way at a time, at most")
+	f.BoolVar(&s.NewUsers, "new-users", false, "measure with users whom the server has not seen before, in place of sending each once first")
 	return cmd
 }
 

@@ -21,6 +21,11 @@ func TestBench(t *testing.T) {
 	common := []string{"--url", p.URL, "--data-dir", filepath.Join(dir, "data")}
 	for _, test := range []struct{ name, args, want string }{
 		{"hold", "hold --streams 10,20 --hold 10ms", "rss_per_stream_slope"},
+		{"fan-out", "fanout --streams 20 --messages 20", "server_cpu_per_delivery"},
+		{"fan-out at a pace", "fanout --streams 20 --messages 5 --interval 10ms", "delivery_p99"},
+		{"unicast of users", "unicast --via users --streams 20 --batch 1 --rate 200 --duration 200ms", "server_cpu_per_message"},
+		{"unicast of new users", "unicast --new-users --streams 20 --batch 5 --rate 200 --duration 200ms --direct", "server_cpu_per_message"},
+		{"slow, offers", "slow --streams 5 --rate 100 --duration 100ms --size 1000 --drain 300ms", "came_back_events"},
 		{"unicast", "unicast --streams 20 --batch 5 --rate 200 --duration 200ms", "server_cpu_per_message"},
 		{"notifications", "notifications --streams 20 --batch 10 --count 6", "messages_per_s"},
 		{"churn", "churn --rate 200 --duration 100ms --settle 0s", "rss_after"},

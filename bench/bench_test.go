@@ -31,9 +31,9 @@ func config(url string) bench.Config {
 var (
 	hold    = bench.Hold{Steps: []int{5, 20}}
 	fanout  = bench.Fanout{Streams: 20, Messages: 10, Size: 100}
-	unicast = bench.Unicast{Streams: 20, Rate: 500, Duration: 200 * time.Millisecond, P99: time.Second, Via: bench.ViaNotifications, Batch: 5, Size: 64, Connections: 3}
-	users   = bench.Unicast{Streams: 20, Rate: 500, Duration: 200 * time.Millisecond, P99: time.Second, Via: bench.ViaUsers, Batch: 1, Size: 64, Connections: 3}
-	notify  = bench.Notifications{Streams: 20, Count: 20, Batch: 5, Size: 64, Connections: 3}
+	unicast = bench.Unicast{Streams: 20, Rate: 500, Duration: 200 * time.Millisecond, P99: time.Second, Via: bench.ViaNotifications, Batch: 5, Size: 64, Connections: 3, NewUsers: true}
+	users   = bench.Unicast{Streams: 20, Rate: 500, Duration: 200 * time.Millisecond, P99: time.Second, Via: bench.ViaUsers, Batch: 1, Size: 64, Connections: 3, NewUsers: true}
+	notify  = bench.Notifications{Streams: 20, Count: 20, Batch: 5, Size: 64, Connections: 3, NewUsers: true}
 	churn   = bench.Churn{Rate: 200, Duration: 100 * time.Millisecond, Parallel: 10}
 	slow    = bench.Slow{Streams: 10, Size: 1000, Rate: 200, Duration: 100 * time.Millisecond, ReceiveBuffer: 4096}
 )

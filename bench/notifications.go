@@ -16,6 +16,8 @@ type Notifications struct {
 	Size int `json:"size"`
 	// Connections is how many notifications are on their way at a time, at most.
 	Connections int `json:"connections"`
+	// NewUsers is Unicast's.
+	NewUsers bool `json:"new_users,omitempty"`
 }
 
 func (n Notifications) name() string { return "notifications" }
@@ -37,10 +39,18 @@ func (n Notifications) run(ctx context.Context, s *session) error {
 		return err
 	}
 	u.retry = true
-	s.start(func(i int) opening { return opening{topic: int32(i), anonymousID: s.visitor(i)} }, u.sink)
+	present := u
+	s.start(func(i int) opening { return opening{topic: int32(i), anonymousID: s.visitor(i)} },
+		func(t *tally, st *stream, e event, now int64) { present.sink(t, st, e, now) })
 	streams, err := s.open(ctx, n.Streams)
 	if err != nil {
 		return err
+	}
+	if !n.NewUsers {
+		if err := s.introduce(ctx, &present, ViaNotifications, n.Streams, n.Connections, n.Batch, n.Size); err != nil {
+			return err
+		}
+		s.engine.locked(func() { present = u })
 	}
 	o, err := u.measure(ctx)
 	if err != nil {

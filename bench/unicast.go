@@ -27,6 +27,9 @@ type Unicast struct {
 	Size int `json:"size"`
 	// Connections is how many requests are on their way at a time, at most.
 	Connections int `json:"connections"`
+	// NewUsers leaves out that each user is sent once before it is measured: a
+	// server may have more to do for a user whom it sees for the first time.
+	NewUsers bool `json:"new_users,omitempty"`
 }
 
 func (u Unicast) name() string { return "unicast" }
@@ -67,6 +70,11 @@ func (u Unicast) run(ctx context.Context, s *session) error {
 		return err
 	}
 	s.result.add("streams", "", float64(streams), "more")
+	if !u.NewUsers {
+		if err := s.introduce(ctx, &present, u.Via, u.Streams, u.Connections, u.Batch, u.Size); err != nil {
+			return err
+		}
+	}
 	if !u.Search {
 		o, err := u.step(ctx, s, &present, u.Rate)
 		if err != nil {

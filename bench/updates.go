@@ -79,6 +79,25 @@ func newUpdates(ctx context.Context, s *session, via string, users, conns, batch
 	return u, u.sign(ctx, requests)
 }
 
+// introduce sends each user once, as fast as it is answered.
+func (s *session) introduce(ctx context.Context, present **updates, via string, users, conns, batch, size int) error {
+	conns = min(conns, max(1, users/batch))
+	lane := (users + conns - 1) / conns // users of the longest
+	u, err := newUpdates(ctx, s, via, users, conns, batch, size, conns*((lane+batch-1)/batch), 0)
+	if err != nil {
+		return err
+	}
+	u.retry = true
+	s.engine.locked(func() { *present = u })
+	s.progress.say("%d users are introduced", users)
+	o, err := u.measure(ctx)
+	if err == nil && !o.sound() {
+		o.failures(s.result)
+		err = errors.New("users could not be introduced")
+	}
+	return err
+}
+
 // share is the part of the i-th of so many.
 func share(n, of, i int) int {
 	part := n / of
