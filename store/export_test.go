@@ -7,8 +7,9 @@ func (s *SQLite) Queued() int {
 	return len(s.queue.puts)
 }
 
-// Settle waits until no checkpoint is under way.
+// Settle waits until no checkpoint is under way, and nothing goes from a journal
+// to the database.
 func (s *SQLite) Settle() { s.background.Wait() }
 
-// Writing tells whether somebody has the turn to write.
-func (s *SQLite) Writing() bool { return len(s.turn) > 0 }
+// Writing tells whether somebody writes to the database.
+func (s *SQLite) Writing() bool { return len(s.db) > 0 }
