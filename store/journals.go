@@ -132,7 +132,7 @@ func (j *journals) read(p pending, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// close closes the files, and deletes them if nothing in them is needed.
+// close closes the files, and deletes them unless something in them is needed.
 func (j *journals) close(needed bool) error {
 	var errs []error
 	for _, file := range j.files {

@@ -177,18 +177,20 @@ func (s *SQLite) connect(ctx context.Context, cfg Config) error {
 
 // openJournals opens the journals and begins to write to the database what an
 // earlier process has left there.
-func (s *SQLite) openJournals(bytes int64) (err error) {
-	if s.journals, err = openJournals(filepath.Dir(s.path), bytes); err != nil {
-		return err
-	}
+func (s *SQLite) openJournals(bytes int64) error {
 	row, err := s.looker.first(1, "SELECT batch FROM journal")
 	if err != nil {
 		return err
 	}
 	s.batch = uint64(row[0].(int64))
-	if err := s.journals.replay(s.batch); err != nil {
+	journals, err := openJournals(filepath.Dir(s.path), bytes)
+	if err != nil {
 		return err
 	}
+	if err := journals.replay(s.batch); err != nil {
+		return errors.Join(err, journals.close(true))
+	}
+	s.journals = journals
 	s.startDraining()
 	return nil
 }

@@ -135,3 +135,13 @@ func (c *conn) transaction(do func() error) error {
 	_, err := c.exec("COMMIT")
 	return err
 }
+
+// reading runs do in a transaction, so that its statements see one state of the
+// database and share the cost of the locks, a third of a point read.
+func (c *conn) reading(do func() error) error {
+	if _, err := c.exec("BEGIN"); err != nil {
+		return err
+	}
+	defer c.exec("ROLLBACK") // nothing to keep; fails only if an error has ended it
+	return do()
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"strings"
 )
 
 // The columns of a Snapshot, with the key of its row, in the order in which
@@ -31,40 +30,26 @@ func (s *SQLite) Find(ctx context.Context, connectorID string, topics []string) 
 		if err != nil {
 			return err
 		}
-		if !ok || len(topics) == 0 {
+		if !ok {
 			return ErrNotFound
 		}
-		args := []driver.Value{connector}
-		for _, topic := range topics {
-			args = append(args, topic)
-		}
-		var found []driver.Value
-		user, found, err = s.latest(c, 7, findQuery(len(topics)), args...)
-		if err == nil && found == nil {
+		user, ok, err = s.latest(c, func() (found []driver.Value, err error) {
+			for i, topic := range topics {
+				found, err = c.first(6, "SELECT "+snapshotColumns+` FROM topics
+					JOIN users ON users.key = topics.user WHERE topics.connector = ? AND topic = ?`, connector, topic)
+				if err != nil || found != nil {
+					index = i
+					break
+				}
+			}
+			return found, err
+		})
+		if err == nil && !ok {
 			return ErrNotFound
-		}
-		if err == nil {
-			index = int(found[6].(int64))
 		}
 		return err
 	})
 	return user, index, err
-}
-
-// findQuery asks for the user that the first of n topics which leads to one
-// leads to. It is one statement, which sees one state of the database without
-// the cost of a transaction around it, and looks no further than it has to.
-func findQuery(n int) string {
-	var q strings.Builder
-	q.WriteString("SELECT " + snapshotColumns + ", n FROM (")
-	for i := range n {
-		if i > 0 {
-			q.WriteString(" UNION ALL ")
-		}
-		fmt.Fprintf(&q, "SELECT %d AS n, user FROM topics WHERE connector = ?1 AND topic = ?%d", i, i+2)
-	}
-	q.WriteString(" LIMIT 1) JOIN users ON users.key = user")
-	return q.String()
 }
 
 // Snapshots implements [Store].
@@ -76,12 +61,14 @@ func (s *SQLite) Snapshots(ctx context.Context, connectorID string, userIDs []st
 			return err
 		}
 		for _, id := range userIDs {
-			user, found, err := s.latest(c, 6, "SELECT "+snapshotColumns+` FROM users
-				WHERE connector = ? AND id = ?`, connector, id)
+			user, ok, err := s.latest(c, func() ([]driver.Value, error) {
+				return c.first(6, "SELECT "+snapshotColumns+` FROM users
+					WHERE connector = ? AND id = ?`, connector, id)
+			})
 			if err != nil {
 				return err
 			}
-			if found != nil {
+			if ok {
 				users = append(users, user)
 			}
 		}
@@ -90,28 +77,27 @@ func (s *SQLite) Snapshots(ctx context.Context, connectorID string, userIDs []st
 	return users, err
 }
 
-// latest returns the user of the first row, of n columns, that query returns,
-// with its latest state, and that row; nil when there is none.
-func (s *SQLite) latest(c *conn, n int, query string, args ...driver.Value) (Snapshot, []driver.Value, error) {
-	for {
+// latest returns the user whose row look returns, with its latest state, wherever
+// that is. ok: there is one. What look reads is one state of the database.
+func (s *SQLite) latest(c *conn, look func() ([]driver.Value, error)) (user Snapshot, ok bool, err error) {
+	for again := true; again && err == nil; {
 		before := s.journals.epoch()
-		row, err := c.first(n, query, args...)
-		if err != nil {
-			return Snapshot{}, nil, err
-		}
-		if row == nil && s.journals.epoch().drops == before.drops {
-			return Snapshot{}, nil, nil
-		}
-		if row == nil {
-			continue
-		}
-		user, key, err := snapshot(row)
-		if err != nil {
-			return Snapshot{}, nil, err
-		}
-		again, err := s.journals.refresh(&user, key, before)
-		if err != nil || !again {
-			return user, row, err
+		var key int64
+		err = c.reading(func() error {
+			row, err := look()
+			if ok = row != nil; !ok || err != nil {
+				return err
+			}
+			user, key, err = snapshot(row)
+			return err
+		})
+		switch {
+		case err != nil:
+		case ok:
+			again, err = s.journals.refresh(&user, key, before)
+		default:
+			again = false
 		}
 	}
+	return user, ok, err
 }
