@@ -73,10 +73,11 @@ func (c *commit) prepare(batch []*put) error {
 	for _, p := range batch {
 		need += p.bytes + len(p.users)*recordHead
 	}
-	if err := c.makeRoom(min(int64(need), c.journals.largestFrame())); err != nil {
+	need = min(need, c.journals.largestFrame())
+	if err := c.makeRoom(need); err != nil {
 		return err
 	}
-	c.frame.reset()
+	c.frame.reset(need)
 	if !c.doubt {
 		return nil
 	}
@@ -123,5 +124,5 @@ func (c *commit) finish(err error) error {
 
 // fits tells whether a state may go into the frame.
 func (c *commit) fits(state []byte) bool {
-	return int64(len(c.frame.buf)+recordHead+len(state)) <= c.journals.largestFrame()
+	return len(c.frame.buf)+recordHead+len(state) <= c.journals.largestFrame()
 }

@@ -23,7 +23,7 @@ type Config struct {
 	// journals is full. They hold the latest states of known users until these
 	// are in the database: the larger, the fewer of them are written to it,
 	// for of a user's it takes the last. A user in them takes some 100 bytes of
-	// memory. Default 32 MiB, 1 MiB to 1 GiB.
+	// memory. Default 64 MiB, 1 MiB to 1 GiB.
 	JournalBytes int64 `mapstructure:"journal_bytes"`
 	// BusyTimeout (store.busy_timeout) is how long a write waits for another
 	// program, such as a backup, that has locked the database. Default 5s,
@@ -40,7 +40,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		DataDir:      "./data",
-		JournalBytes: 32 << 20,
+		JournalBytes: 64 << 20,
 		BusyTimeout:  5 * time.Second,
 		Now:          time.Now,
 	}

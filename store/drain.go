@@ -13,9 +13,9 @@ const drainUsers = 100
 // journal is full the other takes its place, as soon as the database has all
 // that is in that: writers are held to the speed of the database, and get its
 // errors. The caller has the turn, and no transaction.
-func (s *SQLite) makeRoom(n int64) error {
+func (s *SQLite) makeRoom(n int) error {
 	j := s.journals
-	if j.begun && j.files[j.at].end+n <= j.bytes {
+	if j.begun && j.files[j.at].end+int64(n) <= j.bytes {
 		return nil
 	}
 	if err := s.drained(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"iter"
+	"slices"
 )
 
 // frame is what one group commit appends to the journal: the states of known
@@ -35,14 +36,16 @@ const recordHead = 3*binary.MaxVarintLen64 + binary.MaxVarintLen32 // at most
 
 func newFrame() *frame { return &frame{buf: make([]byte, frameHead)} }
 
-// keptFrame is how large a buffer is kept for the next frame.
-const keptFrame = 1 << 20
+// keptFrame is how large a buffer is kept for the next frame: a thousand users
+// of 2 KiB.
+const keptFrame = 2 << 20
 
-func (f *frame) reset() {
+// reset empties f and makes room for n bytes.
+func (f *frame) reset(n int) {
 	if cap(f.buf) > keptFrame {
-		f.buf = make([]byte, 0, frameHead)
+		f.buf = nil
 	}
-	f.buf, f.batch, f.states = f.buf[:frameHead], 0, f.states[:0]
+	f.buf, f.batch, f.states = slices.Grow(f.buf[:0], n)[:frameHead], 0, f.states[:0]
 }
 
 func (f *frame) add(key, version, stateAt int64, state []byte) {

@@ -11,8 +11,8 @@ import (
 
 // journal is a file to which frames of states are appended, each synced before
 // its users are acknowledged. When all that it holds is in the database it is
-// begun again from the start, over what was there: to write where the file
-// system has blocks already costs half of what it costs to append.
+// begun again from the start, over what was there: a sync of what needs no new
+// blocks of the file system costs up to half less.
 //
 // A journal begins with its head, which is synced before the first frame:
 //

@@ -37,7 +37,7 @@ func openJournals(dir string, bytes int64) (*journals, error) {
 }
 
 // largestFrame is how many bytes a frame can have.
-func (j *journals) largestFrame() int64 { return j.bytes / 2 }
+func (j *journals) largestFrame() int { return int(j.bytes / 2) }
 
 // replay reads what an earlier process left. batch is the last that the
 // database has. What is found is frozen.

@@ -202,7 +202,7 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 	check(dir, 0o700)
-	for _, name := range []string{"hullbeam.db", "hullbeam.db-wal", "hullbeam.db-shm", "hullbeam.lock"} {
+	for _, name := range []string{"hullbeam.db", "hullbeam.db-wal", "hullbeam.db-shm", "hullbeam.lock", "hullbeam.journal-0", "hullbeam.journal-1"} {
 		check(filepath.Join(dir, name), 0o600)
 	}
 }
