@@ -69,6 +69,9 @@ func (s *SQLite) commit(batch []*put) error {
 
 // prepare makes what the batch needs certain before anything is begun.
 func (c *commit) prepare(batch []*put) error {
+	if err := c.settleDoubt(); err != nil {
+		return err
+	}
 	need := frameHead
 	for _, p := range batch {
 		need += p.bytes + len(p.users)*recordHead
@@ -78,11 +81,15 @@ func (c *commit) prepare(batch []*put) error {
 		return err
 	}
 	c.frame.reset(need)
+	return nil
+}
+
+// settleDoubt makes sure that a transaction which failed at its end has not come
+// to the disk, before its frame, which goes with it, is written over.
+func (c *commit) settleDoubt() error {
 	if !c.doubt {
 		return nil
 	}
-	// Whether the last transaction has come to the disk is not known, and its
-	// frame is about to be overwritten. After this it has not.
 	err := c.write(context.Background(), "after a transaction that failed", func(w *conn) error {
 		_, err := w.exec("UPDATE journal SET batch = batch")
 		return err
@@ -102,7 +109,9 @@ func (c *commit) finish(err error) error {
 	if err == nil && (shared || c.w == nil) {
 		err = c.journals.append(c.frame)
 	}
-	c.doubt = shared && err == nil
+	if err == nil && shared {
+		c.doubt = true
+	}
 	if c.w != nil {
 		err = c.end(err)
 	}
