@@ -213,9 +213,10 @@ func (b *Broker) Publish(connector string, p *Publication) int {
 		b.each(key{c, topic}, func(e entry) { e.sub.detach(p.User, e.rank) })
 	}
 	taken := 0
+	var w woken
 	for _, topic := range p.Topics {
 		b.each(key{c, topic}, func(e entry) {
-			if e.sub.put(p, e.rank) {
+			if e.sub.put(p, e.rank, &w) {
 				taken++
 			}
 		})
@@ -223,6 +224,7 @@ func (b *Broker) Publish(connector string, p *Publication) int {
 	for _, topic := range p.Gone {
 		b.each(key{c, topic}, func(e entry) { e.sub.settle(p.User) })
 	}
+	w.write()
 	return taken
 }
 
@@ -235,22 +237,26 @@ func (b *Broker) Send(connector, topic string, e *Event) int {
 		return 0
 	}
 	taken := 0
+	var w woken
 	b.each(key{c, topic}, func(to entry) {
-		if to.sub.send(e) {
+		if to.sub.send(e, &w) {
 			taken++
 		}
 	})
+	w.write()
 	return taken
 }
 
 // SendEach is Send to those streams of a connector that are meant.
 func (b *Broker) SendEach(connector string, meant func(*Subscriber) bool, e *Event) int {
 	taken := 0
+	var w woken
 	for _, s := range b.Subscribers(connector) {
-		if meant(s) && s.send(e) {
+		if meant(s) && s.send(e, &w) {
 			taken++
 		}
 	}
+	w.write()
 	return taken
 }
 

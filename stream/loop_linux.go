@@ -173,12 +173,20 @@ func (l *loop) each(woken *socket) {
 		next := s.behind
 		s.behind = nil
 		s.queued.Store(false)
+		s.mu.Lock()
 		if s.state == fresh {
 			l.register(s)
 		}
-		if s.state == live && s.rest == nil {
+		switch {
+		case s.state != live:
+		case s.failed:
+			l.drop(s, ReasonGone)
+		case s.rest == nil:
 			l.write(s, false)
+		case !s.armed:
+			l.arm(s)
 		}
+		s.mu.Unlock()
 		s = next
 	}
 }
@@ -190,7 +198,9 @@ func (l *loop) close() {
 	l.each(woken)
 	for _, s := range l.sockets {
 		if s != nil {
+			s.mu.Lock()
 			l.drop(s, ReasonDrain)
+			s.mu.Unlock()
 		}
 	}
 	l.closeFiles()
@@ -207,7 +217,7 @@ func (l *loop) register(s *socket) {
 	l.sockets[i] = s
 	s.state = live
 	events := uint32(always)
-	if s.rest != nil {
+	if s.armed = s.rest != nil; s.armed {
 		events |= unix.EPOLLOUT
 	}
 	if err := l.control(unix.EPOLL_CTL_ADD, int(s.fd), events); err != nil {
@@ -224,6 +234,8 @@ func (l *loop) ready(e unix.EpollEvent) {
 		return
 	}
 	s := l.sockets[int(e.Fd)/l.stride]
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0:
 		l.drop(s, ReasonGone)
@@ -263,10 +275,20 @@ func (l *loop) write(s *socket, beat bool) {
 	}
 	err := s.send(b, l.due, ended)
 	clear(l.due) // a waiting loop holds no frame
-	if err == nil && s.rest != nil {
-		err = l.control(unix.EPOLL_CTL_MOD, int(s.fd), always|unix.EPOLLOUT)
-	}
 	l.wrote(s, err, ended)
+	if s.state == live && s.rest != nil {
+		l.arm(s)
+	}
+}
+
+// arm has the loop told when there is room for the rest of a write.
+func (l *loop) arm(s *socket) {
+	s.armed = true
+	if err := l.control(unix.EPOLL_CTL_MOD, int(s.fd), always|unix.EPOLLOUT); err != nil {
+		l.drop(s, ReasonError)
+		return
+	}
+	l.wheel.put(s, s.due())
 }
 
 // writeRest goes on with a write that the socket did not take whole.
@@ -277,7 +299,7 @@ func (l *loop) writeRest(s *socket) {
 	}
 	r := s.rest
 	if err == nil {
-		s.rest = nil
+		s.rest, s.armed = nil, false
 		l.broker.written(r.due)
 		err = l.control(unix.EPOLL_CTL_MOD, int(s.fd), always)
 	}
@@ -301,6 +323,8 @@ func (l *loop) wrote(s *socket, err error, ended bool) {
 
 // fire does what s is due for.
 func (l *loop) fire(s *socket, now tick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.rest != nil && now >= s.rest.deadline:
 		l.drop(s, ReasonSlow)

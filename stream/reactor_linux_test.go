@@ -196,7 +196,13 @@ func FuzzPartialWrites(f *testing.F) {
 		sent.Go(func() {
 			for len(told) > 0 {
 				n := min(1+cuts.IntN(8), len(told))
-				s.Greet(told[:n]...)
+				if cuts.IntN(2) == 0 {
+					s.Greet(told[:n]...) // by its loop
+				} else {
+					for _, e := range told[:n] {
+						b.Send("c", "a", e) // by this goroutine, if the socket takes it
+					}
+				}
 				told = told[n:]
 				time.Sleep(time.Duration(cuts.IntN(2000)) * time.Microsecond)
 			}

@@ -29,4 +29,8 @@ func (*Reactor) serve(http.ResponseWriter, *http.Request, *Subscriber) (taken bo
 
 type socket struct{}
 
-func (*socket) wake() {}
+func (*socket) wake(*woken) {}
+
+type woken struct{}
+
+func (*woken) write() {}

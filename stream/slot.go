@@ -122,13 +122,13 @@ func (s *Subscriber) Greet(events ...*Event) {
 	for _, e := range events {
 		s.queueLocked(e)
 	}
-	s.wakeLocked()
+	s.wakeLocked(nil)
 	s.mu.Unlock()
 }
 
 // send queues an event that is not conflated. A stream that has Config.Backlog of
 // them waiting ends instead: what is kept for it comes when its page is back.
-func (s *Subscriber) send(e *Event) (taken bool) {
+func (s *Subscriber) send(e *Event, w *woken) (taken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending != nil {
@@ -142,7 +142,7 @@ func (s *Subscriber) send(e *Event) (taken bool) {
 		return false
 	}
 	s.queueLocked(e)
-	s.wakeLocked()
+	s.wakeLocked(w)
 	return true
 }
 
@@ -194,7 +194,7 @@ func (s *Subscriber) Follow(p *Publication, rank int, seen bool) {
 			s.owed = s.state != nil
 		}
 	}
-	s.wakeLocked()
+	s.wakeLocked(nil)
 	s.mu.Unlock()
 }
 
@@ -217,17 +217,17 @@ func (s *Subscriber) endLocked(reason Reason, reconnectIn time.Duration) {
 	if s.ending == nil {
 		s.ending = &ending{closeEvent(reason, reconnectIn), reason}
 	}
-	s.wakeLocked()
+	s.wakeLocked(nil)
 }
 
 // put takes a publication that reached the subscriber by its topic number rank.
 // However many of its topics match, it takes a version once.
-func (s *Subscriber) put(p *Publication, rank int32) bool {
+func (s *Subscriber) put(p *Publication, rank int32, w *woken) bool {
 	s.mu.Lock()
 	accepted := s.acceptLocked(p, rank)
 	if accepted {
 		s.putLocked(p)
-		s.wakeLocked()
+		s.wakeLocked(w)
 	}
 	s.mu.Unlock()
 	return accepted
@@ -336,8 +336,8 @@ func (s *Subscriber) attach(sock *socket) {
 	s.mu.Unlock()
 }
 
-func (s *Subscriber) wakeLocked() {
-	s.socket.wake()
+func (s *Subscriber) wakeLocked(w *woken) {
+	s.socket.wake(w)
 	select {
 	case s.notify <- struct{}{}:
 	default:
@@ -349,6 +349,21 @@ func (s *Subscriber) wakeLocked() {
 func (s *Subscriber) take(dst []frame) (due []frame, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.takeLocked(dst)
+}
+
+// takeUnlessEnding is take while the stream goes on.
+func (s *Subscriber) takeUnlessEnding(dst []frame) (due []frame, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil {
+		return nil, false
+	}
+	due, _ = s.takeLocked(dst)
+	return due, true
+}
+
+func (s *Subscriber) takeLocked(dst []frame) (due []frame, ended bool) {
 	if e := s.queued; e != nil {
 		dst = append(dst, frame{e.frame, e.accepted})
 		s.queued = nil

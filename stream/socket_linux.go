@@ -2,27 +2,32 @@ package stream
 
 import (
 	"bytes"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// socket is a stream as its loop keeps it, which alone touches it once it has
-// been added, but for what wake needs.
+// socket is a stream as its loop keeps it. Only who has mu writes to it, which is
+// its loop, or a publisher that has woken it.
 type socket struct {
 	loop   *loop
 	sub    *Subscriber
 	behind *socket // in the loop's queue; its last one's is guarded by the loop's mu
-	prev   *socket // in the wheel's slot, as next
+	prev   *socket // in the wheel's slot, as next; the loop's alone, as end and at
 	next   *socket
-	rest   *rest // what the socket could not take yet
-	fd     int32
-	beat   tick // when the next heartbeat is due
 	end    tick // when it reaches its maximal age
 	at     tick // the wheel's slot; 0: in none
+	fd     int32
+	queued atomic.Bool // it is in the queue, or will be put there, or is being written to by who woke it
+
+	mu     sync.Mutex
+	rest   *rest // what the socket could not take yet
+	beat   tick  // when the next heartbeat is due
 	state  socketState
-	queued atomic.Bool // it is in the queue, or will be put there
+	armed  bool // the loop is told when there is room for the rest
+	failed bool // a publisher could not write: the loop is to drop it
 }
 
 type socketState uint8
@@ -41,12 +46,80 @@ type rest struct {
 	deadline tick
 }
 
-// wake has the loop look at the stream soon. It is called with the subscriber's
-// lock held.
-func (s *socket) wake() {
-	if s != nil && !s.queued.Swap(true) {
+// wake has the stream written to soon, by w's owner if w has room and else by the
+// loop. It is called with the subscriber's lock held.
+func (s *socket) wake(w *woken) {
+	if s == nil || s.queued.Swap(true) {
+		return
+	}
+	if w == nil || !w.add(s) {
 		s.loop.add(s)
 	}
+}
+
+// woken are the sockets that a publisher has woken and writes to itself when it
+// holds no lock any more. For a few that costs less, and is sooner, than to wake
+// another thread; for many the loops are there, which write side by side.
+type woken struct {
+	sockets [directWrites]*socket
+	n       int
+}
+
+// directWrites is to how many streams a publisher writes itself.
+const directWrites = 16
+
+func (w *woken) add(s *socket) bool {
+	if w.n == len(w.sockets) {
+		return false
+	}
+	w.sockets[w.n] = s
+	w.n++
+	return true
+}
+
+// write writes to them. What does not go at once is left to the loops.
+func (w *woken) write() {
+	for _, s := range w.sockets[:w.n] {
+		if !s.mu.TryLock() {
+			s.loop.add(s)
+			continue
+		}
+		s.direct()
+		s.mu.Unlock()
+	}
+}
+
+// direct writes what is due, with mu held by who has set queued.
+func (s *socket) direct() {
+	if s.state != live || s.rest != nil {
+		s.loop.add(s)
+		return
+	}
+	s.queued.Store(false)
+	var room [4]frame
+	due, ok := s.sub.takeUnlessEnding(room[:0])
+	if !ok {
+		s.wake(nil)
+		return
+	}
+	if len(due) == 0 {
+		return
+	}
+	text := due[0].bytes
+	if len(due) > 1 {
+		text = nil
+		for _, f := range due {
+			text = append(text, f.bytes...)
+		}
+	}
+	if err := s.send(text, due, false); err != nil {
+		s.failed = true
+	}
+	if s.failed || s.rest != nil {
+		s.wake(nil)
+		return
+	}
+	s.written()
 }
 
 // send writes b, which ends with the frames due. What the socket does not take
