@@ -32,6 +32,7 @@ start() {
       --limits.tokens-per-address 0 --limits.streams-per-address 0 >"$work/log" 2>&1 &
     pids=$!
     load=(--url http://127.0.0.1:9031 --data-dir "$work/data")
+    [ "$scenario" = churn ] && load+=(--token-once) # the others have no token
     ;;
   floor)
     "$work/floor" -listen 127.0.0.1:9032 >"$work/log" 2>&1 &
@@ -74,7 +75,7 @@ for scenario in $scenarios; do
   hold) what=(hold --streams 2000,10000,18000 --hold 9s) ;;
   fanout) what=(fanout --streams 10000 --messages 50 --size 256) ;;
   paced) what=(fanout --streams 10000 --messages 20 --size 256 --interval 300ms) ;;
-  churn) what=(churn --rate 2000 --duration 10s --token-once) ;;
+  churn) what=(churn --rate 2000 --duration 10s) ;;
   *) echo "no scenario $scenario: hold, fanout, paced, churn" >&2; exit 2 ;;
   esac
   for run in $(seq "$runs"); do
