@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -239,11 +242,11 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	public, err := reactor.Listen(n.listener, api.StreamPath, n.api.Handler())
+	servers := []*http.Server{n.server(n.api.Handler())}
+	public, err := reactor.Listen(n.listener, api.StreamPath, servers[0])
 	if err != nil {
 		return err
 	}
-	servers := []*http.Server{n.server(n.api.Handler())}
 	listeners := []net.Listener{public}
 	if n.adminOnly != nil {
 		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
@@ -292,12 +295,29 @@ func (n *node) server(handler http.Handler) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // from a proxy in front
 	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		HTTP2:             &http.HTTP2Config{WriteByteTimeout: n.cfg.Stream.WriteTimeout}, // a stream's deadline does not reach a stalled connection
+		Handler:   handler,
+		Protocols: protocols,
+		HTTP2: &http.HTTP2Config{
+			WriteByteTimeout: n.cfg.Stream.WriteTimeout, // a stream's deadline does not reach a stalled connection
+			SendPingTimeout:  n.cfg.Stream.Heartbeat,    // nor is one that vanished noticed otherwise
+			PingTimeout:      n.cfg.Stream.WriteTimeout,
+		},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+		ErrorLog:          log.New(serverLog{n.log}, "", 0),
 	}
+}
+
+// serverLog is what net/http says: that it cannot accept connections, or that a
+// handler has panicked, is for operators; the rest is noise that clients make.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: Accept error")) || bytes.HasPrefix(line, []byte("http: panic")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(string(line)))
+	return len(line), nil
 }

@@ -117,7 +117,7 @@ func (r *offerRequest) event(now time.Time) (*stream.Event, error) {
 			return nil, wrong.at("/expires_in", fmt.Sprintf("is a time such as 10m, at most %v", maxOfferLife))
 		}
 	}
-	if len(r.Data) == 0 {
+	if len(r.Data) == 0 || string(r.Data) == "null" {
 		return nil, wrong.at("/data", "is missing")
 	}
 	var data bytes.Buffer
@@ -129,7 +129,10 @@ func (r *offerRequest) event(now time.Time) (*stream.Event, error) {
 	} else if !saneID(r.ID) {
 		return nil, wrong.at("/id", "is at most 64 of A-Za-z0-9._-")
 	}
-	text, err := json.Marshal(offerData{
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // it would make more of it than an event may have
+	err := encoder.Encode(offerData{
 		ID: r.ID, Data: data.Bytes(), Tabs: []string{},
 		SentAt: now.UTC().Format(timeFormat), ExpiresAt: now.Add(life).UTC().Format(timeFormat),
 	})
@@ -137,6 +140,6 @@ func (r *offerRequest) event(now time.Time) (*stream.Event, error) {
 		return nil, err
 	}
 	return stream.NewEvent(stream.Fields{
-		Type: "offer", Data: text, ID: stream.ID{Version: uint64(now.UnixMicro()), Tag: offerTag}, Accepted: now,
+		Type: "offer", Data: bytes.TrimSpace(text.Bytes()), ID: stream.ID{Version: uint64(now.UnixMicro()), Tag: offerTag}, Accepted: now,
 	})
 }

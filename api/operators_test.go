@@ -102,6 +102,7 @@ func TestPostOffers(t *testing.T) {
 		`{"data":1}`: "/to",
 		`{"to":{"all":true,"visitor":"v_1"},"data":1}`:                 "/to",
 		`{"to":{"topic":"nothing"},"data":1}`:                          "/to/topic",
+		`{` + all + `,"data":null}`:                                    "/data",
 		`{` + all + `}`:                                                "/data",
 		`{` + all + `,"data":1,"expires_in":"soon"}`:                   "/expires_in",
 		`{` + all + `,"data":1,"expires_in":"-1s"}`:                    "/expires_in",
@@ -120,6 +121,12 @@ func TestPostOffers(t *testing.T) {
 	}
 	if e := page.expect("offer"); len(e.Data) < 32<<10 {
 		t.Errorf("the page got %d bytes", len(e.Data))
+	}
+	if r := post(`{` + all + `,"data":"` + strings.Repeat("<", 32<<10-2) + `"}`); r.status != 202 {
+		t.Errorf("markup at the bounds: %d %s", r.status, r.body)
+	}
+	if e := page.expect("offer"); !strings.Contains(string(e.Data), "<<<") {
+		t.Errorf("the page got %.80s", e.Data)
 	}
 	if r := post(strings.Repeat(" ", 64<<10+1)); r.code() != "body_too_large" {
 		t.Errorf("too large: %d %s", r.status, r.body)

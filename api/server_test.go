@@ -131,7 +131,7 @@ func start(t *testing.T, o options) *server {
 	s.registry.MustRegister(s.api.Metrics()...)
 	s.registry.MustRegister(s.broker.Metrics()...)
 	web := httptest.NewUnstartedServer(s.api.Handler())
-	web.Listener = must(reactor.Listen(web.Listener.(*net.TCPListener), api.StreamPath, s.api.Handler()))
+	web.Listener = must(reactor.Listen(web.Listener.(*net.TCPListener), api.StreamPath, web.Config))
 	web.Start()
 	s.URL = web.URL
 	t.Cleanup(func() {

@@ -32,7 +32,6 @@ func (s *Server) getStream(c *gin.Context) {
 		return
 	}
 	o := &opening{conn, g, sub}
-	sub.Greet(s.joined(g))
 	cached, err := s.tellSnapshot(c.Request.Context(), o, lastEventID(c))
 	if err != nil {
 		s.broker.Unsubscribe(sub, openFailed(err))
@@ -129,7 +128,7 @@ func (s *Server) subscribe(address string, conn *connector, g stream.Grant) (*st
 		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
 	}
 	v := &visit{server: s, address: address, connector: conn.id}
-	sub, err := s.broker.Subscribe(g, v.end)
+	sub, err := s.broker.Subscribe(g, v.end, s.joined(g))
 	if err != nil {
 		v.end("")
 	}

@@ -18,7 +18,7 @@ type skipped struct {
 // postUsers takes user messages from any source other than Hull, as a
 // notification brings them, and answers when they are stored.
 func (s *Server) postUsers(c *gin.Context) {
-	accepted, skips, err := s.takeMessages(c, time.Now())
+	accepted, skips, err := s.takeMessages(c, time.Now()) // the latency is counted by the real clock
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -33,7 +33,11 @@ func (s *SQLite) Find(ctx context.Context, connectorID string, topics []string) 
 		if !ok {
 			return ErrNotFound
 		}
-		user, ok, err = s.latest(c, func() (found []driver.Value, err error) {
+		read := c.reading
+		if len(topics) == 1 { // one statement reads one state of the database
+			read = at
+		}
+		user, ok, err = s.latest(c, read, func() (found []driver.Value, err error) {
 			for i, topic := range topics {
 				found, err = c.first(6, "SELECT "+snapshotColumns+` FROM topics
 					JOIN users ON users.key = topics.user WHERE topics.connector = ? AND topic = ?`, connector, topic)
@@ -61,7 +65,7 @@ func (s *SQLite) Snapshots(ctx context.Context, connectorID string, userIDs []st
 			return err
 		}
 		for _, id := range userIDs {
-			user, ok, err := s.latest(c, func() ([]driver.Value, error) {
+			user, ok, err := s.latest(c, at, func() ([]driver.Value, error) {
 				return c.first(6, "SELECT "+snapshotColumns+` FROM users
 					WHERE connector = ? AND id = ?`, connector, id)
 			})
@@ -77,13 +81,16 @@ func (s *SQLite) Snapshots(ctx context.Context, connectorID string, userIDs []st
 	return users, err
 }
 
+// at reads without a transaction.
+func at(do func() error) error { return do() }
+
 // latest returns the user whose row look returns, with its latest state, wherever
-// that is. ok: there is one. What look reads is one state of the database.
-func (s *SQLite) latest(c *conn, look func() ([]driver.Value, error)) (user Snapshot, ok bool, err error) {
+// that is. ok: there is one. With read look reads one state of the database.
+func (s *SQLite) latest(c *conn, read func(func() error) error, look func() ([]driver.Value, error)) (user Snapshot, ok bool, err error) {
 	for again := true; again && err == nil; {
 		before := s.journals.epoch()
 		var key int64
-		err = c.reading(func() error {
+		err = read(func() error {
 			row, err := look()
 			if ok = row != nil; !ok || err != nil {
 				return err

@@ -124,9 +124,10 @@ func New(cfg Config, farewell func(user string) *Event) *Broker {
 func (b *Broker) Streams() int { return int(b.count.Load()) }
 
 // Subscribe enters a stream into the index: from now on it gets what is
-// published to its topics. The caller must call Serve, or Unsubscribe; done,
-// when given, is called once when the stream has ended. ErrFull, ErrDraining.
-func (b *Broker) Subscribe(g Grant, done func(Reason)) (*Subscriber, error) {
+// published to its topics, behind the greeting. The caller must call Serve, or
+// Unsubscribe; done, when given, is called once when the stream has ended.
+// ErrFull, ErrDraining.
+func (b *Broker) Subscribe(g Grant, done func(Reason), greeting ...*Event) (*Subscriber, error) {
 	if !b.enter() {
 		return nil, ErrFull
 	}
@@ -134,7 +135,7 @@ func (b *Broker) Subscribe(g Grant, done func(Reason)) (*Subscriber, error) {
 		b.leave()
 		return nil, ErrDraining
 	}
-	s := newSubscriber(g, done)
+	s := newSubscriber(g, done, greeting)
 	b.mu.Lock()
 	c := b.connectors[g.Connector]
 	if c == nil {

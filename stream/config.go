@@ -36,8 +36,8 @@ type Config struct {
 	// is dropped as dead. 100ms to 5m; default 10s.
 	WriteTimeout time.Duration `mapstructure:"write_timeout"`
 	// Backlog is how many offers may wait for one stream that does not read. One
-	// more ends the stream; its page gets them when it comes back. States do not
-	// wait: the latest replaces the others. 1 to 65536; default 256.
+	// more ends the stream. States do not wait: the latest replaces the others. 1 to
+	// 65536; default 256.
 	Backlog int `mapstructure:"backlog"`
 	// Transport is how streams are written: "auto": over plain HTTP/1.1 on Linux
 	// by the reactor, otherwise by goroutines; "portable": always by goroutines,

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -25,17 +27,22 @@ import (
 // connection, most of which is undone when it is taken over, costs as much as the
 // rest of opening a stream.
 type listener struct {
-	tcp     *net.TCPListener
-	socket  *os.File // the same, where one can wait and accept without net
-	raw     syscall.RawConn
-	prefix  []byte // of a request for a stream
-	handler http.Handler
-	ctx     context.Context // of its requests
+	tcp    *net.TCPListener
+	socket *os.File // the same, where one can wait and accept without net
+	raw    syscall.RawConn
+	prefix []byte // of a request for a stream
+	server *http.Server
+	ctx    context.Context // of its requests
+	cancel context.CancelFunc
 
 	next    chan *arrival // to a worker that waits for one
 	closing chan struct{}
+	idle    chan struct{} // closed when it is closed and no worker is left
 	close   func() error
-	workers sync.WaitGroup
+
+	mu      sync.Mutex
+	workers int
+	closed  bool
 }
 
 const (
@@ -45,17 +52,20 @@ const (
 	// workerIdle is how long a goroutine, whose stack has grown by then, waits for
 	// another request.
 	workerIdle = time.Second
+	// grace is how long requests under way have to end once they are told to.
+	grace = 5 * time.Second
 	// deferred is for how many seconds the system holds a connection back that
 	// says nothing. Nearly all requests are whole, then, when it is accepted.
 	deferred = 1
 )
 
-// Listen returns l without the requests for a stream, GET path over plain
-// HTTP/1.1, which h answers with a ResponseWriter that Broker.Serve takes the
-// connection from: anything else that h answers ends the connection. Whatever is
-// not such a request at the first look, whole and alone, l gives out. Closing what
-// is returned closes l, and waits for h. Its errors are the operating system's.
-func (r *Reactor) Listen(l *net.TCPListener, path string, h http.Handler) (net.Listener, error) {
+// Listen returns l without the requests for a stream, GET path over plain HTTP/1,
+// which the server's handler answers at once, with a ResponseWriter that
+// Broker.Serve takes the connection from: anything else that it answers ends the
+// connection. Whatever is not such a request at the first look, whole and alone, is
+// given out, for the server to serve. To close what is returned closes l. Requests
+// under way then go on until Run ends. Its errors are the operating system's.
+func (r *Reactor) Listen(l *net.TCPListener, path string, server *http.Server) (net.Listener, error) {
 	if len(r.loops) == 0 {
 		return l, nil
 	}
@@ -74,17 +84,46 @@ func (r *Reactor) Listen(l *net.TCPListener, path string, h http.Handler) (net.L
 		return nil, fmt.Errorf("preparing the listener's socket: %w", err)
 	}
 	ours := &listener{
-		tcp: l, socket: socket, raw: raw, prefix: []byte("GET " + path), handler: h,
-		ctx:  context.WithValue(context.Background(), http.LocalAddrContextKey, l.Addr()),
-		next: make(chan *arrival), closing: make(chan struct{}),
+		tcp: l, socket: socket, raw: raw, prefix: []byte("GET " + path), server: server,
+		next: make(chan *arrival), closing: make(chan struct{}), idle: make(chan struct{}),
 	}
+	ours.ctx, ours.cancel = context.WithCancel(context.WithValue(context.Background(), http.LocalAddrContextKey, l.Addr()))
 	ours.close = sync.OnceValue(func() error {
 		close(ours.closing)
-		err := errors.Join(ours.socket.Close(), ours.tcp.Close())
-		ours.workers.Wait()
-		return err
+		ours.change(0, true)
+		return errors.Join(ours.socket.Close(), ours.tcp.Close())
 	})
+	r.listeners = append(r.listeners, ours)
 	return ours, nil
+}
+
+// change counts workers, and closes. A listener that is closed takes no more.
+func (l *listener) change(workers int, closed bool) (ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if workers > 0 && l.closed {
+		return false
+	}
+	before := l.closed && l.workers == 0
+	l.workers, l.closed = l.workers+workers, l.closed || closed
+	if l.closed && l.workers == 0 && !before {
+		close(l.idle)
+	}
+	return true
+}
+
+// finish closes the listener and has the requests under way end soon.
+func (l *listener) finish() error {
+	l.close() // it may be closed
+	l.cancel()
+	late := time.NewTimer(grace)
+	defer late.Stop()
+	select {
+	case <-l.idle:
+		return nil
+	case <-late.C:
+		return errors.New("a request for a stream is still being answered")
+	}
 }
 
 func (l *listener) Addr() net.Addr { return l.tcp.Addr() }
@@ -107,7 +146,20 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
+		if !errors.Is(err, unix.ENOTCONN) { // it has left
+			return nil, l.failed("dup", err)
+		}
 	}
+}
+
+// failed is an error that net/http waits after and goes on, as when there are no
+// descriptors left.
+func (l *listener) failed(call string, err error) error {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	return &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: os.NewSyscallError(call, errno)}
 }
 
 func (l *listener) accept() (fd int, from unix.Sockaddr, err error) {
@@ -123,7 +175,7 @@ func (l *listener) accept() (fd int, from unix.Sockaddr, err error) {
 			return fd, from, nil
 		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
 		default:
-			return -1, nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: os.NewSyscallError("accept4", err)}
+			return -1, nil, l.failed("accept4", err)
 		}
 	}
 }
@@ -134,7 +186,8 @@ type arrival struct {
 	request *http.Request
 }
 
-// heads are what requests are read into.
+// heads are what requests are read into: Accept may be called more than once at a
+// time.
 var heads = sync.Pool{New: func() any { return &head{buffered: bufio.NewReaderSize(nil, 4<<10)} }}
 
 type head struct {
@@ -174,7 +227,8 @@ func (l *listener) isOurs(text []byte) bool {
 		return false
 	}
 	line, fields, _ := bytes.Cut(rest, crlf)
-	if !bytes.HasSuffix(line, []byte(" HTTP/1.1")) || bytes.Index(text, endOfHead)+len(endOfHead) != len(text) {
+	if !bytes.HasSuffix(line, []byte(" HTTP/1.1")) && !bytes.HasSuffix(line, []byte(" HTTP/1.0")) ||
+		bytes.Index(text, endOfHead)+len(endOfHead) != len(text) || bytes.Count(text, lf) != bytes.Count(text, crlf) {
 		return false
 	}
 	hosts := 0
@@ -202,7 +256,7 @@ func plain(r *http.Request) bool {
 
 var crlf, endOfHead, host = []byte("\r\n"), []byte("\r\n\r\n"), []byte("host:")
 
-// address is a peer's address as net writes it.
+// address is a peer's address as net writes it, but for the zone, which is a number.
 func address(of unix.Sockaddr) string {
 	switch a := of.(type) {
 	case *unix.SockaddrInet4:
@@ -222,7 +276,14 @@ func (l *listener) answer(a *arrival) {
 	select {
 	case l.next <- a:
 	default:
-		l.workers.Go(func() { l.work(a) })
+		if !l.change(1, false) {
+			unix.Close(a.fd)
+			return
+		}
+		go func() {
+			defer l.change(-1, false)
+			l.work(a)
+		}()
 	}
 }
 
@@ -245,8 +306,24 @@ func (l *listener) work(a *arrival) {
 
 func (l *listener) serve(a *arrival) {
 	w := &response{fd: a.fd, header: http.Header{}}
-	defer w.end()
-	l.handler.ServeHTTP(w, a.request)
+	defer func() {
+		if p := recover(); p != nil { // as net/http does
+			w.status = 0
+			if p != http.ErrAbortHandler {
+				l.logf("http: panic serving %s: %v\n%s", a.request.RemoteAddr, p, debug.Stack())
+			}
+		}
+		w.end()
+	}()
+	l.server.Handler.ServeHTTP(w, a.request)
+}
+
+func (l *listener) logf(format string, args ...any) {
+	if l.server.ErrorLog != nil {
+		l.server.ErrorLog.Printf(format, args...)
+	} else {
+		log.Printf(format, args...)
+	}
 }
 
 // response is the answer to a request for a stream: the connection for who takes
@@ -288,6 +365,8 @@ func (w *response) end() {
 	if w.status == 0 {
 		return
 	}
+	var junk [1024]byte
+	unix.Read(w.fd, junk[:]) // closing with something unread would take back what was written
 	w.header.Set("Content-Length", strconv.Itoa(w.body.Len()))
 	send(int32(w.fd), append(headOf(w.status, w.header), w.body.Bytes()...))
 }

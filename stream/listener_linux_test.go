@@ -2,9 +2,11 @@ package stream_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -58,7 +60,7 @@ func listenBefore(t *testing.T, r *stream.Reactor, h http.Handler) (url string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := r.Listen(l.(*net.TCPListener), "/stream", h)
+	before, err := r.Listen(l.(*net.TCPListener), "/stream", &http.Server{Handler: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func TestListenerLeavesOthers(t *testing.T) {
 			fmt.Fprintf(w, "%s %s %s %s", r.URL, r.Header.Get("Last-Event-ID"), r.RemoteAddr, body)
 		})
 	}
-	before, err := r.Listen(l.(*net.TCPListener), "/s", answer("stream"))
+	before, err := r.Listen(l.(*net.TCPListener), "/s", &http.Server{Handler: answer("stream")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +121,9 @@ func TestListenerLeavesOthers(t *testing.T) {
 		{"in two parts", "GET /s?token=t HTTP/1.1\r\n" + host + "|Last-Event-ID: 7\r\n\r\n", "net/http", 403},
 		{"another path", "GET /stream HTTP/1.1\r\n" + host + "\r\n", "net/http", 403},
 		{"another method", "OPTIONS /s HTTP/1.1\r\n" + host + "\r\n", "net/http", 403},
-		{"HTTP/1.0", "GET /s HTTP/1.0\r\n" + host + "\r\n", "net/http", 403},
+		{"HTTP/1.0", "GET /s HTTP/1.0\r\n" + host + "\r\n", "stream", 403},
+		{"HTTP/1.2", "GET /s HTTP/1.2\r\n" + host + "\r\n", "net/http", 403},
+		{"an empty line of LF", "GET /s HTTP/1.1\r\n" + host + "A: b\n\nC: d\r\n\r\n", "net/http", 403},
 		{"a body", "GET /s HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc", "net/http", 403},
 		{"a body to come", "GET /s HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\n|abc", "net/http", 403},
 		{"chunks", "GET /s HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n|3\r\nabc\r\n0\r\n\r\n", "net/http", 403},
@@ -169,28 +173,33 @@ func TestListenerLeavesOthers(t *testing.T) {
 	silent.Close()
 }
 
-// A listener that is closed accepts nothing more, and has nothing running.
+// A listener that is closed accepts nothing more. What it answers goes on, until
+// the reactor ends, which tells it to.
 func TestListenerCloses(t *testing.T) {
 	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
-	r := react(t, b)
+	r, err := stream.NewReactor(b)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	entered := make(chan struct{})
-	before, err := r.Listen(l.(*net.TCPListener), "/s", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	entered, ended := make(chan struct{}), make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
-		<-ctx.Done()
-	}))
+		<-r.Context().Done()
+		close(ended)
+	})}
+	before, err := r.Listen(l.(*net.TCPListener), "/s", server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted := make(chan error, 1)
-	go func() {
-		_, err := before.Accept()
-		accepted <- err
-	}()
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- r.Run(ctx) }()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(before) }()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -198,24 +207,86 @@ func TestListenerCloses(t *testing.T) {
 	defer conn.Close()
 	io.WriteString(conn, "GET /s HTTP/1.1\r\nHost: test\r\n\r\n")
 	<-entered
-	closed := make(chan error, 1)
-	go func() { closed <- before.Close() }()
-	if err := <-accepted; err == nil {
-		t.Error("accepted a connection")
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
-	select {
-	case <-closed:
-		t.Error("closed while a request is answered")
-	case <-time.After(10 * time.Millisecond):
-	}
-	cancel()
-	if err := <-closed; err != nil {
+	if err := <-served; err != http.ErrServerClosed {
 		t.Error(err)
 	}
 	before.Close() // does nothing
 	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		t.Error("something still listens")
 	}
+	select {
+	case <-ended:
+		t.Error("a request ended because its listener was closed")
+	case <-time.After(10 * time.Millisecond):
+	}
+	stop()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-ended:
+	default:
+		t.Error("the reactor did not wait for a request")
+	}
+}
+
+// A handler that panics ends its connection, and nothing else, as in net/http.
+func TestListenerOutlivesPanics(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	r := react(t, b)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := &lockedBuffer{}
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery == "abort" {
+				panic(http.ErrAbortHandler)
+			}
+			panic("a fault")
+		}),
+		ErrorLog: log.New(said, "", 0),
+	}
+	before, err := r.Listen(l.(*net.TCPListener), "/s", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { server.Serve(before) })
+	for _, query := range []string{"?abort", "?fault"} {
+		response, err := http.Get("http://" + l.Addr().String() + "/s" + query)
+		if err == nil {
+			response.Body.Close()
+			t.Errorf("%s: answered %s", query, response.Status)
+		}
+	}
+	server.Close()
+	serving.Wait()
+	if text := said.String(); strings.Count(text, "http: panic serving") != 1 || !strings.Contains(text, "a fault") {
+		t.Errorf("said %s", text)
+	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // What is taken here is a request as net/http would have read it.

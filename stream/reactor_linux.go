@@ -2,11 +2,13 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -16,7 +18,8 @@ import (
 // connection from net/http and writes to the socket from one of a few loops, so
 // that a stream has no goroutine, buffer, channel or timer of its own.
 type Reactor struct {
-	loops []*loop
+	loops     []*loop
+	listeners []*listener
 	// dup is held for a new descriptor: when the kernel's table of them grows, all
 	// who want one wait in the kernel, and each would take a thread for good.
 	dup sync.Mutex
@@ -56,24 +59,29 @@ func NewReactor(b *Broker) (*Reactor, error) {
 }
 
 // Run writes streams until ctx ends, and closes those that are left then without
-// a word: Drain comes first. It is called once, and returns when what it started
-// has ended. Its errors are the operating system's.
+// a word: Drain comes first. It is called once, behind Listen, and returns when
+// what was started has ended: requests for streams are given some seconds. Its
+// other errors are the operating system's.
 func (r *Reactor) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range r.loops {
 		group.Go(l.run)
 	}
 	<-ctx.Done()
+	var late error
+	for _, l := range r.listeners {
+		late = errors.Join(late, l.finish())
+	}
 	for _, l := range r.loops {
 		l.stop()
 	}
-	return group.Wait()
+	return errors.Join(group.Wait(), late)
 }
 
 // serve takes a stream over, up to its end, if its request came over plain
-// HTTP/1.1. If not, nothing has happened.
+// HTTP/1. If not, nothing has happened.
 func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber) (taken bool) {
-	if r == nil || req.TLS != nil || req.Proto != "HTTP/1.1" {
+	if r == nil || req.TLS != nil || req.ProtoMajor != 1 {
 		return false
 	}
 	if _, ok := req.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); !ok {
@@ -115,4 +123,25 @@ func (r *Reactor) descriptor(conn net.Conn) (fd int, err error) {
 		return -1, failed
 	}
 	return fd, err
+}
+
+// limit has the system notice soon that a reader stalls, and at all that one has
+// vanished.
+func limit(fd int, timeout time.Duration) {
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
+}
+
+// limitConn is limit for a connection, under TLS too.
+func limitConn(conn net.Conn, timeout time.Duration) {
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = over.NetConn()
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { limit(int(fd), timeout) })
+	}
 }

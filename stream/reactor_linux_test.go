@@ -238,11 +238,74 @@ func (h *halting) Read(p []byte) (int, error) {
 	return h.Reader.Read(p[:min(len(p), 1+h.random.IntN(5000))])
 }
 
+// What a slow reader has not taken stays the one copy that all share, and takes
+// little, however far it has read.
+func TestReactorSlowReaderIsSmall(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	react(t, b)
+	url, _ := subscribing(t, b, func(*stream.Subscriber) {})
+	const streams, offers = 10, 240
+	var bodies []io.Reader
+	for range streams {
+		_, response := dial(t, url)
+		bodies = append(bodies, response.Body)
+	}
+	offer := event(t, stream.Fields{Type: "offer", Data: []byte(strings.Repeat("x", 32<<10))})
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for range offers {
+		if n := b.Send("c", "a", offer); n != streams {
+			t.Fatalf("taken by %d streams", n)
+		}
+	}
+	for _, body := range bodies { // on, and then to a halt again
+		if _, err := io.CopyN(io.Discard, body, 400<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	if grown := max(heap(), before) - before; grown > streams*64<<10 {
+		t.Errorf("%d KiB for %d slow readers of offers that are shared", grown>>10, streams)
+	}
+}
+
+// A reader who reads without a pause is not dropped, however much waits for it.
+func TestReactorSteadyReader(t *testing.T) {
+	cfg := stream.DefaultConfig()
+	cfg.WriteTimeout = 500 * time.Millisecond
+	b := stream.New(cfg, streamtest.Farewell)
+	react(t, b)
+	url, ended := subscribing(t, b, func(*stream.Subscriber) {})
+	_, response := dial(t, url)
+	offer := event(t, stream.Fields{Type: "offer", Data: []byte(strings.Repeat("x", 32<<10))})
+	for range 100 {
+		b.Send("c", "a", offer)
+	}
+	buffer := make([]byte, 32<<10)
+	for began := time.Now(); time.Since(began) < 2*cfg.WriteTimeout; time.Sleep(10 * time.Millisecond) {
+		if _, err := io.ReadFull(response.Body, buffer); err != nil {
+			t.Fatalf("%v, ended because of %s after %v", err, <-ended, time.Since(began))
+		}
+	}
+}
+
 // A page that vanishes without a word, as a phone in a tunnel does, is noticed
 // when its stream's write timeout has passed, also when it has next to nothing to
 // be told, and nobody else is held up.
-func TestReactorVanished(t *testing.T) {
+func TestVanished(t *testing.T) {
+	for _, transport := range []string{stream.TransportAuto, stream.TransportPortable} {
+		t.Run(transport, func(t *testing.T) { testVanished(t, transport) })
+	}
+}
+
+func testVanished(t *testing.T, transport string) {
 	cfg := stream.DefaultConfig()
+	cfg.Transport = transport
 	cfg.WriteTimeout, cfg.Heartbeat = time.Second, 200*time.Millisecond
 	b := stream.New(cfg, streamtest.Farewell)
 	react(t, b)
@@ -283,7 +346,7 @@ func TestReactorVanished(t *testing.T) {
 			if took := time.Since(began); took > cfg.WriteTimeout+cfg.Heartbeat+time.Second {
 				t.Errorf("noticed after %v", took)
 			}
-			if reason != stream.ReasonGone && reason != stream.ReasonSlow {
+			if reason != stream.ReasonSlow {
 				t.Errorf("ended because of %s", reason)
 			}
 			return

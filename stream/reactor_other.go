@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"time"
 )
 
 // Reactor does nothing on this system: all streams take the portable transport.
@@ -21,7 +22,7 @@ func (*Reactor) Run(ctx context.Context) error {
 }
 
 // Listen returns l.
-func (*Reactor) Listen(l *net.TCPListener, path string, h http.Handler) (net.Listener, error) {
+func (*Reactor) Listen(l *net.TCPListener, path string, server *http.Server) (net.Listener, error) {
 	return l, nil
 }
 
@@ -30,6 +31,8 @@ func (*Reactor) serve(http.ResponseWriter, *http.Request, *Subscriber) (taken bo
 type socket struct{}
 
 func (*socket) wake(*woken) {}
+
+func limitConn(net.Conn, time.Duration) {}
 
 type woken struct{}
 

@@ -84,7 +84,7 @@ type ending struct {
 
 // newSubscriber keeps of g what a stream needs when it is open, in a text of its
 // own: g's are parts of a longer one.
-func newSubscriber(g Grant, done func(Reason)) *Subscriber {
+func newSubscriber(g Grant, done func(Reason), greeting []*Event) *Subscriber {
 	length := len(g.Visitor)
 	for _, t := range g.Topics {
 		length += len(t.Name)
@@ -107,6 +107,9 @@ func newSubscriber(g Grant, done func(Reason)) *Subscriber {
 	for i, t := range g.Topics {
 		s.topics[i] = place{topic: cut(len(t.Name)), signed: t.Signed}
 	}
+	for _, e := range greeting {
+		s.queueLocked(e)
+	}
 	return s
 }
 
@@ -127,7 +130,7 @@ func (s *Subscriber) Greet(events ...*Event) {
 }
 
 // send queues an event that is not conflated. A stream that has Config.Backlog of
-// them waiting ends instead: what is kept for it comes when its page is back.
+// them waiting ends instead.
 func (s *Subscriber) send(e *Event, w *woken) (taken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +139,7 @@ func (s *Subscriber) send(e *Event, w *woken) (taken bool) {
 	}
 	if s.waitingLocked() >= s.index.broker.cfg.Backlog {
 		if s.backlog != nil {
-			s.backlog.queued = nil // what greets the page stays
+			s.backlog.queued = nil // but the first, which may be what greets the page
 		}
 		s.endLocked(ReasonBehind, s.index.broker.Retry())
 		return false
@@ -344,33 +347,51 @@ func (s *Subscriber) wakeLocked(w *woken) {
 	}
 }
 
+// portion is about how many bytes are taken for one write, so that a write to a
+// slow reader has an end, and its deadline a meaning.
+const portion = 64 << 10
+
+// taken tells what was taken.
+type taken uint8
+
+const (
+	takenAll  taken = iota // all that was due
+	takenPart              // a portion: there is more
+	takenLast              // all, and nothing comes after it: the stream ends
+)
+
 // take moves what is due to dst, as frames in the order in which they are to be
-// written. ended tells that nothing comes after them.
-func (s *Subscriber) take(dst []frame) (due []frame, ended bool) {
+// written: all, or else a portion.
+func (s *Subscriber) take(dst []frame) (due []frame, got taken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.takeLocked(dst)
 }
 
 // takeUnlessEnding is take while the stream goes on.
-func (s *Subscriber) takeUnlessEnding(dst []frame) (due []frame, ok bool) {
+func (s *Subscriber) takeUnlessEnding(dst []frame) (due []frame, got taken, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending != nil {
-		return nil, false
+		return nil, takenLast, false
 	}
-	due, _ = s.takeLocked(dst)
-	return due, true
+	due, got = s.takeLocked(dst)
+	return due, got, true
 }
 
-func (s *Subscriber) takeLocked(dst []frame) (due []frame, ended bool) {
+func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
+	size := 0
 	if e := s.queued; e != nil {
 		dst = append(dst, frame{e.frame, e.accepted})
-		s.queued = nil
+		size, s.queued = len(e.frame), nil
 	}
 	var names []byte
 	if b := s.backlog; b != nil {
-		for _, e := range b.queued {
+		for i, e := range b.queued {
+			if size += len(e.frame); size > portion && len(dst) > 0 {
+				s.queued, b.queued = e, b.queued[i+1:]
+				return dst, takenPart
+			}
 			dst = append(dst, frame{e.frame, e.accepted})
 		}
 		if b.leave != nil {
@@ -391,9 +412,9 @@ func (s *Subscriber) takeLocked(dst []frame) (due []frame, ended bool) {
 		s.state, s.owed = nil, false
 	}
 	if s.ending != nil {
-		dst = append(dst, frame{s.ending.event.frame, time.Time{}})
+		return append(dst, frame{s.ending.event.frame, time.Time{}}), takenLast
 	}
-	return dst, s.ending != nil
+	return dst, takenAll
 }
 
 // frame is one event on its way to a socket.

@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -15,10 +15,11 @@ type socket struct {
 	loop   *loop
 	sub    *Subscriber
 	behind *socket // in the loop's queue; its last one's is guarded by the loop's mu
-	prev   *socket // in the wheel's slot, as next; the loop's alone, as end and at
+	prev   *socket // in the wheel's slot, as next; the loop's alone, as oldest, at and junk
 	next   *socket
-	end    tick // when it reaches its maximal age
-	at     tick // the wheel's slot; 0: in none
+	oldest tick   // when it reaches its maximal age
+	at     tick   // the wheel's slot; 0: in none
+	junk   uint32 // bytes that the page has sent
 	fd     int32
 	queued atomic.Bool // it is in the queue, or will be put there, or is being written to by who woke it
 
@@ -26,8 +27,8 @@ type socket struct {
 	rest   *rest // what the socket could not take yet
 	beat   tick  // when the next heartbeat is due
 	state  socketState
-	armed  bool // the loop is told when there is room for the rest
-	failed bool // a publisher could not write: the loop is to drop it
+	armed  bool       // the loop is told when there is room for the rest
+	failed unix.Errno // of a publisher's write: the loop is to drop it
 }
 
 type socketState uint8
@@ -40,9 +41,9 @@ const (
 
 // rest is what remains of a write that the socket did not take whole.
 type rest struct {
-	bytes    []byte
-	due      []frame // whose latency is to be counted at the end, without their bytes
-	last     bool    // the stream ends behind it
+	frames   []frame
+	sent     int  // bytes of the first frame
+	last     bool // the stream ends behind it
 	deadline tick
 }
 
@@ -97,47 +98,50 @@ func (s *socket) direct() {
 	}
 	s.queued.Store(false)
 	var room [4]frame
-	due, ok := s.sub.takeUnlessEnding(room[:0])
-	if !ok {
-		s.wake(nil)
-		return
-	}
-	if len(due) == 0 {
-		return
-	}
-	text := due[0].bytes
-	if len(due) > 1 {
-		text = nil
-		for _, f := range due {
-			text = append(text, f.bytes...)
+	due, got, ok := s.sub.takeUnlessEnding(room[:0])
+	if len(due) > 0 {
+		text := due[0].bytes
+		if len(due) > 1 {
+			text = join(nil, due)
 		}
+		s.failed, _ = s.send(text, due, false).(unix.Errno)
+		s.written()
 	}
-	if err := s.send(text, due, false); err != nil {
-		s.failed = true
-	}
-	if s.failed || s.rest != nil {
+	if !ok || got == takenPart || s.failed != 0 || s.rest != nil {
 		s.wake(nil)
-		return
 	}
-	s.written()
 }
 
-// send writes b, which ends with the frames due. What the socket does not take
-// is kept as the rest.
-func (s *socket) send(b []byte, due []frame, last bool) error {
-	n, err := send(s.fd, b)
+// send writes text, which is the frames due. What the socket does not take is kept
+// as the rest.
+func (s *socket) send(text []byte, due []frame, last bool) error {
+	n, err := send(s.fd, text)
 	if err != nil {
 		return err
 	}
-	if n == len(b) {
-		s.loop.broker.written(due)
-		return nil
-	}
-	s.rest = &rest{bytes: bytes.Clone(b[n:]), last: last, deadline: s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)}
-	for _, f := range due {
-		s.rest.due = append(s.rest.due, frame{accepted: f.accepted})
+	r := rest{frames: due, last: last}
+	if s.loop.broker.written(r.skip(n)); len(r.frames) > 0 {
+		r.frames = slices.Clone(r.frames)
+		r.deadline = s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)
+		s.rest = &r
 	}
 	return nil
+}
+
+// skip leaves out the next n bytes, and returns the frames that end there.
+func (r *rest) skip(n int) (done []frame) {
+	all := r.frames
+	for r.sent += n; len(r.frames) > 0 && r.sent >= len(r.frames[0].bytes); r.frames = r.frames[1:] {
+		r.sent -= len(r.frames[0].bytes)
+	}
+	return all[:len(all)-len(r.frames)]
+}
+
+func join(dst []byte, frames []frame) []byte {
+	for _, f := range frames {
+		dst = append(dst, f.bytes...)
+	}
+	return dst
 }
 
 // send sends what the socket takes at once. The scheduler is not told of the
@@ -166,5 +170,5 @@ func (s *socket) due() tick {
 	if s.rest != nil {
 		return s.rest.deadline
 	}
-	return min(s.beat, s.end)
+	return min(s.beat, s.oldest)
 }

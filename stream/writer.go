@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func (b *Broker) respond(w http.ResponseWriter, r *http.Request, s *Subscriber) 
 // goroutines on the connection, without what net/http keeps for a request. If
 // there is no connection to be had, nothing has happened.
 func (b *Broker) detach(w http.ResponseWriter, r *http.Request, s *Subscriber) (taken bool) {
-	if r.Proto != "HTTP/1.1" {
+	if r.ProtoMajor != 1 {
 		return false
 	}
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -69,14 +70,20 @@ func (b *Broker) detach(w http.ResponseWriter, r *http.Request, s *Subscriber) (
 		return false
 	}
 	conn.SetDeadline(time.Time{})
+	limitConn(conn, b.cfg.WriteTimeout)
 	head := headOf(http.StatusOK, w.Header())
 	go func() {
-		gone := make(chan struct{})
+		gone, why := make(chan struct{}), error(nil)
 		go func() { // ends when conn is closed
 			defer close(gone)
-			ignore(conn)
+			why = ignore(conn)
 		}()
 		reason := b.write(&connection{conn: conn, head: head, timeout: b.cfg.WriteTimeout}, gone, s)
+		select {
+		case <-gone:
+			reason = failed(why)
+		default:
+		}
 		b.Unsubscribe(s, reason) // before its page sees the end
 		if tcp, ok := conn.(*net.TCPConn); ok && reason == ReasonSlow {
 			tcp.SetLinger(0) // the system need not try on
@@ -87,14 +94,21 @@ func (b *Broker) detach(w http.ResponseWriter, r *http.Request, s *Subscriber) (
 	return true
 }
 
-// ignore reads what a page has no reason to send, until it leaves.
-func ignore(conn net.Conn) {
+// maxIgnored is how much a page may send on its stream, which it has no reason
+// to, before the stream ends.
+const maxIgnored = 1 << 20
+
+// ignore reads what a page sends, until it leaves.
+func ignore(conn net.Conn) error {
 	var junk [128]byte // more would be kept for each stream
-	for {
-		if _, err := conn.Read(junk[:]); err != nil {
-			return
+	for read := 0; read < maxIgnored; {
+		n, err := conn.Read(junk[:])
+		if err != nil {
+			return err
 		}
+		read += n
 	}
+	return errors.New("the page sends too much")
 }
 
 // out is where a stream is written.
@@ -107,35 +121,38 @@ type out interface {
 // write writes a stream until it ends, or gone is closed.
 func (b *Broker) write(to out, gone <-chan struct{}, s *Subscriber) Reason {
 	wakeups := s.wakeups()
-	end := time.Now().Add(b.cfg.MaxAge - jitter(b.cfg.MaxAge/10))
+	oldest := time.Now().Add(b.cfg.MaxAge - jitter(b.cfg.MaxAge/10))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var beat time.Time // when the next heartbeat is due; zero: the head is not written yet
 	var due []frame
 	for {
-		var ended bool
-		due, ended = s.take(due[:0])
+		var got taken
+		due, got = s.take(due[:0])
 		if len(due) == 0 && !beat.IsZero() && !time.Now().Before(beat) {
 			due = append(due, frame{bytes: heartbeatEvent.frame})
 		}
 		if len(due) > 0 || beat.IsZero() {
-			if err := to.write(due, ended); err != nil {
+			if err := to.write(due, got == takenLast); err != nil {
 				return failed(err)
 			}
 			b.written(due)
 			clear(due) // a waiting stream holds no frame
 			beat = time.Now().Add(b.cfg.Heartbeat - jitter(b.cfg.Heartbeat/5))
 		}
-		if ended {
+		switch got {
+		case takenLast:
 			return s.ending.reason
+		case takenPart:
+			continue
 		}
-		timer.Reset(min(time.Until(beat), time.Until(end)))
+		timer.Reset(min(time.Until(beat), time.Until(oldest)))
 		select {
 		case <-wakeups:
 		case <-gone:
 			return ReasonGone
 		case <-timer.C:
-			if !time.Now().Before(end) {
+			if !time.Now().Before(oldest) {
 				s.End(ReasonMaxAge, 0)
 			}
 		}
@@ -154,7 +171,7 @@ func (b *Broker) written(due []frame) {
 // failed is why a stream ended that could not be written to.
 func failed(err error) Reason {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return ReasonSlow
 	case errors.Is(err, http.ErrNotSupported):
 		return ReasonError // a ResponseWriter without deadlines or flushing
