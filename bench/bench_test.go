@@ -8,10 +8,12 @@ import (
 	"image/png"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,5 +255,43 @@ func checkPNG(t *testing.T, path string) {
 	image, err := png.Decode(f)
 	if err != nil || image.Bounds().Dx() < 500 {
 		t.Errorf("%s: %v", path, err)
+	}
+}
+
+// An opening that hangs is a failure, and not a slower rate.
+func TestChurnThatHangs(t *testing.T) {
+	_, handler := newFake(t, "")
+	var asked atomic.Int64
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && asked.Add(1) == 10 {
+			<-over
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		close(over)
+		server.CloseClientConnections()
+		server.Close()
+	})
+	r := run(t, config(server.URL), bench.Churn{Rate: 200, Duration: 200 * time.Millisecond, Parallel: 20})
+	if r.Passed() || metric(t, r, "failed") != 1 || metric(t, r, "opened") != 39 || metric(t, r, "opens_per_s") < 100 {
+		t.Errorf("%v %+v", r.Failures, r.Metrics)
+	}
+}
+
+// Connections that the server has closed meanwhile are not used again.
+func TestConnectionsGoStale(t *testing.T) {
+	_, handler := newFake(t, "")
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.IdleTimeout = 50 * time.Millisecond
+	server.Start()
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	if r := run(t, config(server.URL), bench.Hold{Steps: []int{10, 20}, Hold: 200 * time.Millisecond}); !r.Passed() {
+		t.Errorf("%v %v", r.Failures, r.Notes)
 	}
 }

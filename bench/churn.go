@@ -48,7 +48,7 @@ func (c Churn) run(ctx context.Context, s *session) error {
 	if err := sleep(ctx, c.Settle); err != nil {
 		return err
 	}
-	before, cpu, began := memoryOf(s.pids), s.serverCPU(), time.Now()
+	before, cpu, began, from := memoryOf(s.pids), s.serverCPU(), time.Now(), clock()
 	s.start(func(i int) opening {
 		mine := o
 		mine.anonymousID = s.visitor(i)
@@ -72,8 +72,12 @@ func (c Churn) run(ctx context.Context, s *session) error {
 	if err := s.settle(ctx, func() bool { return e.ready.Load()+e.failed.Load() >= e.started.Load() }); err != nil {
 		return err
 	}
-	took, used := time.Since(began).Seconds(), s.serverCPU()-cpu
-	t := e.take()
+	used, t := s.serverCPU()-cpu, e.take()
+	took := float64(t.lastArrival-from) / 1e9
+	if hang := e.started.Load() - e.ready.Load() - e.failed.Load(); hang > 0 {
+		e.failed.Add(hang)
+		s.result.fail("%d openings had no answer", hang)
+	}
 	s.result.add("opened", "streams", float64(e.ready.Load()), "more")
 	s.result.add("opens_per_s", "", float64(e.ready.Load())/took, "more")
 	s.result.add("failed", "streams", float64(e.failed.Load()), "less")

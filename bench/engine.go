@@ -364,12 +364,14 @@ func (l *loop) open(due int64) {
 // takeSpare gives s a connection that a token came over before, if there is one.
 func (l *loop) takeSpare(s *stream) bool {
 	to := l.engine.server.address(int(s.index))
-	fds := l.spare[to]
-	if len(fds) == 0 {
-		return false
+	for fds := l.spare[to]; len(fds) > 0; fds = l.spare[to] {
+		s.fd, l.spare[to] = fds[len(fds)-1], fds[:len(fds)-1]
+		if idle(s.fd) {
+			return true
+		}
+		closeSocket(s.fd) // the server did it, too: it was idle for long
 	}
-	s.fd, l.spare[to] = fds[len(fds)-1], fds[:len(fds)-1]
-	return true
+	return false
 }
 
 // reconnect gives s, which has its token, a connection of its own, as a proxy
@@ -532,6 +534,7 @@ func (l *loop) step(s *stream) {
 		l.engine.ready.Add(1)
 		if plain := l.engine.server.streamPath != ""; plain || !l.engine.churn {
 			l.tally.opened.add(l.now - s.due)
+			l.tally.lastArrival = l.now
 			if l.engine.churn { // other servers have no first event
 				l.end(s)
 			}
@@ -583,6 +586,7 @@ func (l *loop) event(e event) {
 			l.engine.ready.Add(1)
 		}
 		l.tally.opened.add(l.now - s.due)
+		l.tally.lastArrival = l.now
 		l.end(s)
 		return
 	}

@@ -27,6 +27,13 @@ type fake struct {
 }
 
 func startFake(t *testing.T, fault string) (*fake, string) {
+	f, handler := newFake(t, fault)
+	s := httptest.NewServer(handler)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return f, s.URL
+}
+
+func newFake(t *testing.T, fault string) (*fake, http.Handler) {
 	f := &fake{t: t, streams: map[string][]chan string{}, latest: map[string]string{}, version: 1795323698150943, fault: fault}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/connectors/demo/token", f.token)
@@ -34,9 +41,7 @@ func startFake(t *testing.T, fault string) (*fake, string) {
 	mux.HandleFunc("POST /api/v1/connectors/demo/offers", f.offers)
 	mux.HandleFunc("POST /api/v1/connectors/demo/users", f.users)
 	mux.HandleFunc("POST /smart-notifier", f.notifier)
-	s := httptest.NewServer(mux)
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
-	return f, s.URL
+	return f, mux
 }
 
 func (f *fake) token(w http.ResponseWriter, r *http.Request) {

@@ -76,6 +76,13 @@ func (p *poller) mod(fd, slot int32, what readiness) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, slot, what)
 }
 
+// idle tells whether a connection is open and has nothing to read.
+func idle(fd int32) bool {
+	var b [1]byte
+	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == unix.EAGAIN
+}
+
 func (p *poller) drop(fd int32) error {
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
 }

@@ -26,6 +26,7 @@ func dial(to netip.AddrPort, from netip.Addr, receiveBuffer int) (fd int32, err 
 func connected(int32) error              { return errSystem }
 func receive(int32, []byte) (int, error) { return 0, errSystem }
 func send(int32, []byte) (int, error)    { return 0, errSystem }
+func idle(int32) bool                    { return false }
 func closeSocket(int32)                  {}
 func localAddress(int32) netip.AddrPort  { return netip.AddrPort{} }
 func descriptors() (uint64, error)       { return 0, errSystem }
