@@ -91,7 +91,7 @@ func (o ordered) CloseIdleConnections() { o.RoundTripper.(*http.Transport).Close
 
 // dial opens a stream over a connection of its own, of which a small part at most
 // waits in the kernel, and returns what is read behind the response's head.
-func dial(t *testing.T, url string) (net.Conn, *http.Response) {
+func dial(t testing.TB, url string) (net.Conn, *http.Response) {
 	t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
@@ -482,6 +482,45 @@ func TestReactorLeavesOthers(t *testing.T) {
 	if n := b.Streams(); n != 0 {
 		t.Errorf("%d streams", n)
 	}
+}
+
+// BenchmarkReactor is a delivery with all that belongs to it, to streams over real
+// sockets. The readers are of the same process.
+func BenchmarkReactor(b *testing.B) {
+	for _, streams := range []int{1, 100} {
+		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {
+			broker := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+			react(b, broker)
+			url, _ := subscribing(b, broker, func(*stream.Subscriber) {})
+			var read atomic.Int64
+			for range streams {
+				_, response := dial(b, url)
+				go io.Copy(counting{&read}, response.Body)
+			}
+			p := publication("a")
+			size := int64(len(p.Unsigned.Frame()))
+			b.ReportAllocs()
+			sent := int64(0)
+			for b.Loop() {
+				p.Version++
+				if n := broker.Publish("c", p); n != streams {
+					b.Fatalf("taken by %d", n)
+				}
+				for sent += size * int64(streams); read.Load() < sent; {
+					runtime.Gosched()
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*streams), "ns/delivery")
+		})
+	}
+}
+
+// counting counts what is written to it.
+type counting struct{ n *atomic.Int64 }
+
+func (c counting) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
 }
 
 func TestSocketSize(t *testing.T) {

@@ -119,12 +119,12 @@ func (s *socket) send(text []byte, due []frame, last bool) error {
 	if err != nil {
 		return err
 	}
-	r := rest{frames: due, last: last}
-	if s.loop.broker.written(r.skip(n)); len(r.frames) > 0 {
-		r.frames = slices.Clone(r.frames)
-		r.deadline = s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)
-		s.rest = &r
+	if n == len(text) {
+		s.loop.broker.written(due)
+		return nil
 	}
+	s.rest = &rest{frames: slices.Clone(due), last: last, deadline: s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)}
+	s.loop.broker.written(s.rest.skip(n))
 	return nil
 }
 

@@ -161,9 +161,9 @@ func (b *Broker) write(to out, gone <-chan struct{}, s *Subscriber) Reason {
 
 // written counts the delivery latency of what has just been written.
 func (b *Broker) written(due []frame) {
-	for _, f := range due {
-		if !f.accepted.IsZero() {
-			b.metrics.delivery.Observe(time.Since(f.accepted).Seconds())
+	for i := range due {
+		if at := &due[i].accepted; !at.IsZero() {
+			b.metrics.delivery.Observe(time.Since(*at).Seconds())
 		}
 	}
 }
