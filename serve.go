@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,7 +80,7 @@ type node struct {
 	broker      *stream.Broker
 	api         *api.Server
 	hull        *hull.Client
-	listener    net.Listener
+	listener    *net.TCPListener
 	adminOnly   net.Listener // nil: operators are served with the others
 }
 
@@ -95,9 +98,11 @@ func newNode(ctx context.Context, cfg Config, development bool, log *slog.Logger
 
 // bind takes the addresses, so that the public URL is known.
 func (n *node) bind(context.Context) (err error) {
-	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
+	l, err := net.Listen("tcp", n.cfg.Listen)
+	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	n.listener = l.(*net.TCPListener)
 	if n.cfg.AdminListen != "" {
 		if n.adminOnly, err = net.Listen("tcp", n.cfg.AdminListen); err != nil {
 			return fmt.Errorf("admin_listen: %w", err)
@@ -233,18 +238,23 @@ func (n *node) warn() {
 // run serves until ctx ends, then stops in the reverse order: no new streams,
 // the open ones end, the requests under way are answered.
 func (n *node) run(ctx context.Context) error {
-	servers := []*http.Server{n.server(n.api.Handler())}
-	listeners := []net.Listener{n.listener}
-	if n.adminOnly != nil {
-		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
-	}
 	reactor, err := stream.NewReactor(n.broker)
 	if err != nil {
 		return err
 	}
+	servers := []*http.Server{n.server(n.api.Handler())}
+	public, err := reactor.Listen(n.listener, api.StreamPath, servers[0])
+	if err != nil {
+		return err
+	}
+	listeners := []net.Listener{public}
+	if n.adminOnly != nil {
+		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx)) // it writes the end of each stream, too
 	group.Go(func() error { return reactor.Run(reacts) })
+	group.Go(func() error { settle(ctx); return nil })
 	for i, server := range servers {
 		group.Go(func() error {
 			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
@@ -285,12 +295,29 @@ func (n *node) server(handler http.Handler) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // from a proxy in front
 	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		HTTP2:             &http.HTTP2Config{WriteByteTimeout: n.cfg.Stream.WriteTimeout}, // a stream's deadline does not reach a stalled connection
+		Handler:   handler,
+		Protocols: protocols,
+		HTTP2: &http.HTTP2Config{
+			WriteByteTimeout: n.cfg.Stream.WriteTimeout, // a stream's deadline does not reach a stalled connection
+			SendPingTimeout:  n.cfg.Stream.Heartbeat,    // nor is one that vanished noticed otherwise
+			PingTimeout:      n.cfg.Stream.WriteTimeout,
+		},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+		ErrorLog:          log.New(serverLog{n.log}, "", 0),
 	}
+}
+
+// serverLog is what net/http says: that it cannot accept connections, or that a
+// handler has panicked, is for operators; the rest is noise that clients make.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: Accept error")) || bytes.HasPrefix(line, []byte("http: panic")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(string(line)))
+	return len(line), nil
 }

@@ -16,7 +16,9 @@ const module = "hullbeam"
 // arrows are the walls: which of our packages each of them may import. Tests may
 // import more.
 var arrows = map[string][]string{
-	".":                 {"api", "hull", "hull/hulltest", "store", "stream"},
+	".":                 {"api", "bench", "hull", "hull/hulltest", "store", "stream"},
+	"bench":             {},
+	"bench/floor":       {},
 	"api":               {"docs", "hull", "static", "store", "stream"},
 	"docs":              {},
 	"hull":              {},
@@ -30,10 +32,11 @@ var arrows = map[string][]string{
 
 // fenced are the modules that only some of our packages may import.
 var fenced = map[string][]string{
-	"github.com/gin-gonic/gin": {".", "api"},
-	"github.com/r3labs/sse":    {"."},                                       // tail: a reader that we did not write; it serves nothing
-	"github.com/redis":         {".", "store", "store/storetest", "stream"}, // storetest steers the servers of tests
-	"github.com/spf13/viper":   {"."},                                       // config.go: packages read no environment
+	"github.com/gin-gonic/gin":      {".", "api"},
+	"github.com/r3labs/sse":         {"."},                                       // tail: a reader that we did not write; it serves nothing
+	"github.com/redis":              {".", "store", "store/storetest", "stream"}, // storetest steers the servers of tests
+	"github.com/spf13/viper":        {"."},                                       // config.go: packages read no environment
+	"github.com/wcharczuk/go-chart": {"bench"},                                   // plots are of no use to a server
 }
 
 const wallsText = `

@@ -188,13 +188,16 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	return s, nil
 }
 
+// StreamPath is the path of event streams.
+const StreamPath = "/api/v1/stream"
+
 // publicRoutes are those of browsers, of Hull, and of everybody.
 func (s *Server) publicRoutes(r *gin.Engine) {
 	v1 := r.Group("/api/v1", cors)
 	v1.POST("/connectors/:connector/token", s.postToken)
 	v1.OPTIONS("/connectors/:connector/token", preflight)
 	v1.GET("/connectors/:connector/:script", s.getScript)
-	v1.GET("/stream", s.getStream)
+	v1.GET("/stream", s.getStream) // StreamPath
 	v1.OPTIONS("/stream", preflight)
 
 	r.POST("/smart-notifier", s.postNotification)
@@ -217,7 +220,11 @@ func (s *Server) healthRoutes(r *gin.Engine) {
 
 // adminRoutes are those of operators.
 func (s *Server) adminRoutes(r *gin.Engine) {
-	r.GET("/metrics", s.getMetrics)
+	r.GET("/metrics", s.machine, s.getMetrics)
+	r.GET("/debug/pprof/*name", s.machine, getProfile)
+	of := r.Group("/api/v1/connectors/:connector", s.operator)
+	of.POST("/users", s.postUsers)
+	of.POST("/offers", s.postOffer)
 }
 
 func init() { gin.SetMode(gin.ReleaseMode) } // its debug mode prints routes

@@ -5,8 +5,10 @@ import (
 	"crypto/subtle"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -32,15 +34,46 @@ func (o operators) know(key string) bool {
 	return found == 1
 }
 
-// getMetrics answers Prometheus: on the operators' own listener, to a direct
-// connection from this machine, and otherwise to who has an admin key.
-func (s *Server) getMetrics(c *gin.Context) {
-	key := bearer(c)
-	if !s.cfg.AdminApart && !isDirectLoopback(c.Request) && !s.operators.know(key) {
-		c.Header("WWW-Authenticate", "Bearer")
-		s.fail(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
-		return
+// operator lets operators in.
+func (s *Server) operator(c *gin.Context) {
+	if !s.operators.know(bearer(c)) {
+		s.unauthorized(c)
 	}
+}
+
+func (s *Server) unauthorized(c *gin.Context) {
+	c.Header("WWW-Authenticate", "Bearer")
+	s.fail(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
+}
+
+// machine lets in who watches the machine: on the operators' own listener, by a
+// direct connection from this machine, and otherwise with an admin key.
+func (s *Server) machine(c *gin.Context) {
+	if !s.cfg.AdminApart && !isDirectLoopback(c.Request) && !s.operators.know(bearer(c)) {
+		s.unauthorized(c)
+	}
+}
+
+// getProfile answers go tool pprof. The command line is left out: it may hold
+// secrets.
+func getProfile(c *gin.Context) {
+	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // a profile takes the time that it is asked for
+	switch name := strings.TrimPrefix(c.Param("name"), "/"); name {
+	case "":
+		pprof.Index(c.Writer, c.Request)
+	case "profile":
+		pprof.Profile(c.Writer, c.Request)
+	case "symbol":
+		pprof.Symbol(c.Writer, c.Request)
+	case "trace":
+		pprof.Trace(c.Writer, c.Request)
+	default:
+		pprof.Handler(name).ServeHTTP(c.Writer, c.Request)
+	}
+}
+
+// getMetrics answers Prometheus.
+func (s *Server) getMetrics(c *gin.Context) {
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(c.Writer, c.Request)
 }
 

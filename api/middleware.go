@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -72,7 +73,9 @@ func (s *Server) accessLog(c *gin.Context) {
 // readDeadline bounds how long a request's body may take to arrive, also one that
 // nobody reads and that net/http discards after the answer.
 func (s *Server) readDeadline(c *gin.Context) {
-	http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.cfg.Limits.ReadTimeout)) // a writer without deadlines has no connection
+	if c.Request.Body != http.NoBody {
+		http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.cfg.Limits.ReadTimeout)) // a writer without deadlines has no connection
+	}
 	c.Next()
 }
 
@@ -89,4 +92,16 @@ func readBody(c *gin.Context, max int64) ([]byte, error) {
 		return nil, errBodyTooLarge
 	}
 	return body, err
+}
+
+// readText is readBody for those whom a problem is answered.
+func readText(c *gin.Context, max int64) ([]byte, error) {
+	body, err := readBody(c, max)
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		return nil, newProblem("body_too_large", fmt.Sprintf("At most %d bytes.", max))
+	case err != nil:
+		return nil, newProblem("invalid_request", "The body did not arrive.")
+	}
+	return body, nil
 }

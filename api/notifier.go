@@ -64,7 +64,7 @@ func (s *Server) notification(c *gin.Context) (channel string, err error) {
 	if err := s.takeSettings(ctx, conn, n.Connector); err != nil {
 		return n.Channel, err
 	}
-	return n.Channel, s.takeUsers(ctx, conn, n, accepted)
+	return n.Channel, s.takeUsers(ctx, conn, n.Messages, n.Skipped, accepted)
 }
 
 func bodyError(err error) error {
@@ -187,22 +187,22 @@ func (s *Server) takeSettings(ctx context.Context, conn *connector, said *hull.C
 	return nil
 }
 
-// takeUsers stores the users of a notification in one step and publishes them.
-func (s *Server) takeUsers(ctx context.Context, conn *connector, n *hull.Notification, accepted time.Time) error {
-	for range n.Skipped {
+// takeUsers stores the users of messages in one step and publishes them.
+func (s *Server) takeUsers(ctx context.Context, conn *connector, messages []hull.Message, skipped []hull.Skip, accepted time.Time) error {
+	for range skipped {
 		s.track(userStart, userFailed)
 		s.metrics.updates.WithLabelValues("invalid").Inc()
 	}
-	if len(n.Skipped) > 0 {
-		first := n.Skipped[0]
-		s.log.Warn("messages skipped", "connector", conn.id, "count", len(n.Skipped), "first", first.Index, "reason", first.Reason)
+	if len(skipped) > 0 {
+		first := skipped[0]
+		s.log.Warn("messages skipped", "connector", conn.id, "count", len(skipped), "first", first.Index, "reason", first.Reason)
 	}
-	if len(n.Messages) == 0 {
+	if len(messages) == 0 {
 		return nil
 	}
-	users := make([]store.User, len(n.Messages))
-	for i := range n.Messages {
-		users[i] = stored(&n.Messages[i])
+	users := make([]store.User, len(messages))
+	for i := range messages {
+		users[i] = stored(&messages[i])
 	}
 	written, err := s.store.Put(ctx, conn.id, users)
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *Server) takeUsers(ctx context.Context, conn *connector, n *hull.Notific
 		result := "stale"
 		if !w.Stale {
 			result = s.publish(conn, state{
-				message: &n.Messages[i], version: w.Version, topics: users[i].Topics, gone: w.Gone, accepted: accepted,
+				message: &messages[i], version: w.Version, topics: users[i].Topics, gone: w.Gone, accepted: accepted,
 			})
 		}
 		s.metrics.updates.WithLabelValues(result).Inc()

@@ -90,8 +90,15 @@ func problemOf(err error) *problem {
 	if c, ok := errors.AsType[*hull.ClaimsError](err); ok {
 		return newProblem("invalid_claims", "A claim has the wrong form.").at(c.Pointer, c.Detail)
 	}
-	if e, ok := errors.AsType[*hull.NotificationError](err); ok && e.Status == http.StatusServiceUnavailable {
-		return newProblem("unavailable", e.Reason)
+	if e, ok := errors.AsType[*hull.NotificationError](err); ok {
+		switch e.Status {
+		case http.StatusServiceUnavailable:
+			return newProblem("unavailable", e.Reason)
+		case http.StatusRequestEntityTooLarge:
+			return newProblem("body_too_large", e.Reason)
+		case http.StatusBadRequest:
+			return newProblem("invalid_request", e.Reason)
+		}
 	}
 	switch {
 	case errors.Is(err, hull.ErrNoClaims):

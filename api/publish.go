@@ -119,7 +119,7 @@ func (s *Server) applySettings(ctx context.Context, c *connector) {
 	settings := c.current()
 	users := map[string]bool{}
 	for _, sub := range s.broker.Subscribers(c.id) {
-		if !settings.AllowsOrigin(sub.Grant.Origin) {
+		if !settings.AllowsOrigin(sub.Origin()) {
 			sub.End(stream.ReasonOrigin, s.broker.Retry())
 		} else if user := sub.Following(); user != "" {
 			users[user] = true

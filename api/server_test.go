@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,7 +117,7 @@ func start(t *testing.T, o options) *server {
 	t.Cleanup(client.Close)
 
 	s.broker = stream.New(cfg.Stream, api.Farewell)
-	s.react()
+	reactor := s.react()
 	s.tokens = must(stream.NewSealer(secrets, "token"))
 	s.registry = prometheus.NewRegistry()
 	if !o.unknown {
@@ -129,7 +130,9 @@ func start(t *testing.T, o options) *server {
 	}))
 	s.registry.MustRegister(s.api.Metrics()...)
 	s.registry.MustRegister(s.broker.Metrics()...)
-	web := httptest.NewServer(s.api.Handler())
+	web := httptest.NewUnstartedServer(s.api.Handler())
+	web.Listener = must(reactor.Listen(web.Listener.(*net.TCPListener), api.StreamPath, web.Config))
+	web.Start()
 	s.URL = web.URL
 	t.Cleanup(func() {
 		s.drain()
@@ -167,7 +170,7 @@ func (s *server) putConnector(o options) {
 }
 
 // react runs a reactor, as in production, until the server has been closed.
-func (s *server) react() {
+func (s *server) react() *stream.Reactor {
 	reactor := must(stream.NewReactor(s.broker))
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -180,6 +183,7 @@ func (s *server) react() {
 		stop()
 		running.Wait()
 	})
+	return reactor
 }
 
 // drain ends all streams, after what is due has been written to them.

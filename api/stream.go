@@ -26,13 +26,13 @@ func (s *Server) getStream(c *gin.Context) {
 		s.reject(c, err)
 		return
 	}
-	sub, v, err := s.subscribe(clientAddress(c), g)
+	sub, v, err := s.subscribe(clientAddress(c), conn, g)
 	if err != nil {
 		s.reject(c, err)
 		return
 	}
-	sub.Greet(s.joined(g))
-	cached, err := s.tellSnapshot(c.Request.Context(), conn, sub, lastEventID(c))
+	o := &opening{conn, g, sub}
+	cached, err := s.tellSnapshot(c.Request.Context(), o, lastEventID(c))
 	if err != nil {
 		s.broker.Unsubscribe(sub, openFailed(err))
 		s.reject(c, err)
@@ -40,16 +40,29 @@ func (s *Server) getStream(c *gin.Context) {
 	}
 	s.track(connectionSuccess, joinChannel, joinRoom)
 	var lookup sync.WaitGroup
-	if !cached {
+	switch {
+	case cached:
+	case conn.credentials().Organization == "":
+		s.lookUp(c.Request.Context(), o) // which asks nobody, and goes out with the rest
+	default:
 		ctx, cancel := context.WithCancel(c.Request.Context())
 		defer cancel()
 		v.lookup.Store(&cancel)
 		defer v.lookup.Store(nil) // a stream outlives its request, which the context would keep
-		lookup.Go(func() { s.lookUp(ctx, conn, sub) })
+		lookup.Go(func() { s.lookUp(ctx, o) })
 	}
-	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
-	s.broker.Serve(c.Writer, c.Request, sub)                          // the stream may live on
+	if c.Request.Body != http.NoBody {
+		http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
+	}
+	s.broker.Serve(c.Writer, c.Request, sub) // the stream may live on
 	lookup.Wait()
+}
+
+// opening is a stream until its page has been told of the user.
+type opening struct {
+	conn  *connector
+	grant stream.Grant
+	sub   *stream.Subscriber
 }
 
 // openFailed is why a stream ended that was not served.
@@ -106,7 +119,7 @@ func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 }
 
 // subscribe admits a stream and enters it into the index.
-func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, *visit, error) {
+func (s *Server) subscribe(address string, conn *connector, g stream.Grant) (*stream.Subscriber, *visit, error) {
 	if !s.addressStreams.take(address) {
 		return nil, nil, newProblem("unavailable", "Too many streams of this address.").after(shedRetry)
 	}
@@ -114,8 +127,8 @@ func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, 
 		s.addressStreams.giveBack(address)
 		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
 	}
-	v := &visit{server: s, address: address, connector: g.Connector}
-	sub, err := s.broker.Subscribe(g, v.end)
+	v := &visit{server: s, address: address, connector: conn.id}
+	sub, err := s.broker.Subscribe(g, v.end, s.joined(g))
 	if err != nil {
 		v.end("")
 	}
@@ -124,11 +137,11 @@ func (s *Server) subscribe(address string, g stream.Grant) (*stream.Subscriber, 
 
 // tellSnapshot tells a new stream what is cached of its user, unless the page
 // has seen it. cached is false when nothing is.
-func (s *Server) tellSnapshot(ctx context.Context, conn *connector, sub *stream.Subscriber, last stream.ID) (cached bool, err error) {
-	snap, rank, err := s.store.Find(ctx, conn.id, grantTopics(sub.Grant))
+func (s *Server) tellSnapshot(ctx context.Context, o *opening, last stream.ID) (cached bool, err error) {
+	snap, rank, err := s.store.Find(ctx, o.conn.id, grantTopics(o.grant))
 	if errors.Is(err, store.ErrNotFound) {
 		s.metrics.snapshots.WithLabelValues("miss").Inc()
-		sub.Greet(cacheMiss(sub.Grant))
+		o.sub.Greet(cacheMiss(o.grant))
 		return false, nil
 	} else if err != nil {
 		return false, err
@@ -137,22 +150,22 @@ func (s *Server) tellSnapshot(ctx context.Context, conn *connector, sub *stream.
 	if err != nil {
 		return false, err
 	}
-	s.metrics.snapshots.WithLabelValues(s.follow(conn, sub, st, rank, last)).Inc()
+	s.metrics.snapshots.WithLabelValues(s.follow(o, st, rank, last)).Inc()
 	return true, nil
 }
 
 // follow makes one stream follow the user of st, which its topic number rank
 // leads to. result is seen, or what project says.
-func (s *Server) follow(conn *connector, sub *stream.Subscriber, st state, rank int, last stream.ID) (result string) {
-	conn.mu.RLock()
-	defer conn.mu.RUnlock()
-	p, result := s.publication(conn, st)
-	tag := conn.settings.Tag(sub.Grant.Topics[rank].Signed, st.message.UserID)
+func (s *Server) follow(o *opening, st state, rank int, last stream.ID) (result string) {
+	o.conn.mu.RLock()
+	defer o.conn.mu.RUnlock()
+	p, result := s.publication(o.conn, st)
+	tag := o.conn.settings.Tag(o.grant.Topics[rank].Signed, st.message.UserID)
 	seen := last.Tag == tag && last.Version >= st.version
 	if seen && result == "sent" {
 		result = "seen"
 	}
-	sub.Follow(p, rank, seen)
+	o.sub.Follow(p, rank, seen)
 	return result
 }
 
@@ -189,9 +202,9 @@ func provenTopics(g stream.Grant) []hull.Topic {
 // lookUp asks Hull for the user of a stream about which nothing is cached, and
 // tells that stream alone. When Hull cannot be asked the page hears nothing: an
 // update may come yet.
-func (s *Server) lookUp(ctx context.Context, conn *connector, sub *stream.Subscriber) {
+func (s *Server) lookUp(ctx context.Context, o *opening) {
 	s.track(fetchStart)
-	result, err := s.lookUpUser(ctx, conn, sub)
+	result, err := s.lookUpUser(ctx, o)
 	switch {
 	case ctx.Err() != nil:
 		return // the page has left
@@ -199,14 +212,14 @@ func (s *Server) lookUp(ctx context.Context, conn *connector, sub *stream.Subscr
 		s.track(fetchSuccess, outgoingSuccess)
 	case errors.Is(err, hull.ErrNotFound):
 		s.track(fetchError, outgoingError)
-		sub.Greet(notFound)
+		o.sub.Greet(notFound)
 	default:
 		s.track(fetchError, outgoingFetchError, clientFail)
 		if errors.Is(err, hull.ErrTimeout) {
 			s.track(clientTimeout)
 		}
 		if !s.hullFails.Swap(true) {
-			s.log.Warn("users cannot be looked up in Hull", "connector", conn.id, "error", err)
+			s.log.Warn("users cannot be looked up in Hull", "connector", o.conn.id, "error", err)
 		}
 	}
 	if result != "failed" && s.hullFails.Swap(false) {
@@ -217,12 +230,12 @@ func (s *Server) lookUp(ctx context.Context, conn *connector, sub *stream.Subscr
 
 // lookUpUser returns hull.ErrNotFound when Hull knows nobody, or somebody else
 // than was proven.
-func (s *Server) lookUpUser(ctx context.Context, conn *connector, sub *stream.Subscriber) (result string, err error) {
-	cred := conn.credentials()
+func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err error) {
+	cred := o.conn.credentials()
 	if cred.Organization == "" {
 		return "not_found", hull.ErrNotFound // a connector that does not stand on Hull
 	}
-	report, err := s.hull.UserReport(ctx, cred, provenTopics(sub.Grant))
+	report, err := s.hull.UserReport(ctx, cred, provenTopics(o.grant))
 	if errors.Is(err, hull.ErrNotFound) {
 		return "not_found", err
 	} else if err != nil {
@@ -233,11 +246,11 @@ func (s *Server) lookUpUser(ctx context.Context, conn *connector, sub *stream.Su
 		return "failed", err
 	}
 	user := stored(&m)
-	rank := slices.IndexFunc(sub.Grant.Topics, func(t stream.Topic) bool { return slices.Contains(user.Topics, t.Name) })
+	rank := slices.IndexFunc(o.grant.Topics, func(t stream.Topic) bool { return slices.Contains(user.Topics, t.Name) })
 	if rank < 0 {
 		return "foreign", hull.ErrNotFound
 	}
-	if err := s.keep(ctx, conn, sub, user, &m, rank); err != nil {
+	if err := s.keep(ctx, o, user, &m, rank); err != nil {
 		return "failed", err
 	}
 	return "found", nil
@@ -245,15 +258,15 @@ func (s *Server) lookUpUser(ctx context.Context, conn *connector, sub *stream.Su
 
 // keep stores what Hull answered, so that the next page need not ask, and shows
 // it to sub. When the store has something newer by now, that is shown.
-func (s *Server) keep(ctx context.Context, conn *connector, sub *stream.Subscriber, user store.User, m *hull.Message, rank int) error {
-	written, err := s.store.Put(ctx, conn.id, []store.User{user})
+func (s *Server) keep(ctx context.Context, o *opening, user store.User, m *hull.Message, rank int) error {
+	written, err := s.store.Put(ctx, o.conn.id, []store.User{user})
 	if err != nil {
 		return err
 	}
 	if written[0].Stale {
-		_, err := s.tellSnapshot(ctx, conn, sub, stream.ID{})
+		_, err := s.tellSnapshot(ctx, o, stream.ID{})
 		return err
 	}
-	s.follow(conn, sub, state{message: m, version: written[0].Version, topics: user.Topics}, rank, stream.ID{})
+	s.follow(o, state{message: m, version: written[0].Version, topics: user.Topics}, rank, stream.ID{})
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"strings"
@@ -114,14 +113,7 @@ func (s *Server) readBrowserBody(c *gin.Context) ([]byte, error) {
 	if err != nil || kind != "application/json" && kind != "text/plain" {
 		return nil, newProblem("unsupported_media_type", "Send JSON as application/json or text/plain.")
 	}
-	body, err := readBody(c, s.cfg.Limits.Body)
-	switch {
-	case err == errBodyTooLarge:
-		return nil, newProblem("body_too_large", fmt.Sprintf("At most %d bytes.", s.cfg.Limits.Body))
-	case err != nil:
-		return nil, newProblem("invalid_request", "The body did not arrive.")
-	}
-	return body, nil
+	return readText(c, s.cfg.Limits.Body)
 }
 
 func (s *Server) prove(req *tokenRequest, connectorID string, settings *hull.Settings) (hull.Proof, error) {

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -124,6 +126,67 @@ func BenchmarkPutConcurrent(b *testing.B) {
 			})
 			reportUsers(b, int(puts.Load())*bench.users, cpuTime()-cpu)
 		})
+	}
+}
+
+// BenchmarkPutKnown is notifications of 100 messages about 10,000 users who are
+// known, whose topics stay.
+func BenchmarkPutKnown(b *testing.B) {
+	s := openBench(b)
+	var puts atomic.Int64
+	b.SetParallelism(16)
+	cpu := cpuTime()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			puts.Add(1)
+			users := make([]store.User, 100)
+			for i := range users {
+				users[i] = known10k[rand.IntN(len(known10k))]
+			}
+			if _, err := s.Put(b.Context(), "c", users); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	reportUsers(b, int(puts.Load())*100, cpuTime()-cpu)
+}
+
+var known10k = func() []store.User {
+	users := make([]store.User, 10_000)
+	for n := range users {
+		users[n] = benchUser(n)
+	}
+	return users
+}()
+
+// BenchmarkPutPaced is 2,000 Puts a second of 1 to 10 users, which come whether
+// or not those before have been answered, and how long each takes.
+func BenchmarkPutPaced(b *testing.B) {
+	s := openBench(b)
+	times := make([]time.Duration, b.N)
+	var wg sync.WaitGroup
+	users, cpu := 0, cpuTime()
+	b.ResetTimer()
+	start := time.Now()
+	for i := range b.N {
+		due := start.Add(time.Duration(i) * time.Second / 2000)
+		time.Sleep(time.Until(due))
+		n := 1 + i%10
+		users += n
+		first := rand.IntN(len(known10k) - n)
+		wg.Go(func() {
+			if _, err := s.Put(b.Context(), "c", known10k[first:first+n]); err != nil {
+				b.Error(err)
+			}
+			times[i] = time.Since(due)
+		})
+	}
+	wg.Wait()
+	reportUsers(b, users, cpuTime()-cpu)
+	slices.Sort(times)
+	for _, p := range []int{50, 99} {
+		b.ReportMetric(float64(times[len(times)*p/100].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
 	}
 }
 

@@ -8,8 +8,8 @@ package store
 const checkpointFrames = 8000 // pages in the log, 32 MiB
 
 // checkpointIfDue starts a checkpoint when the log is long enough and none is
-// under way. The caller has the turn.
-func (s *SQLite) checkpointIfDue(w *writer) {
+// under way. The caller has the database.
+func (s *SQLite) checkpointIfDue(w *conn) {
 	// The columns are busy, pages in the log, pages copied of them. An error
 	// here says nothing about the write before; the next write will meet it.
 	log, err := w.first(3, "PRAGMA wal_checkpoint(NOOP)")
@@ -31,8 +31,8 @@ func (s *SQLite) checkpoint() {
 	}
 	select {
 	case <-s.closing:
-	case s.turn <- struct{}{}:
+	case s.db <- struct{}{}:
 		s.checkpointer.first(3, "PRAGMA wal_checkpoint(RESTART)")
-		<-s.turn
+		<-s.db
 	}
 }

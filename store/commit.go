@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// Group commit. What makes a Put durable, the sync of the log, costs a
-// millisecond or more whether one user was written or a thousand. So a Put
+// Group commit. What makes a Put durable, a sync, costs a fraction of a
+// millisecond or several whether one user was written or a thousand. So a Put
 // joins a queue, and whichever Put in it gets the turn to write takes what is
-// queued, up to these bounds, into one transaction and one sync, while the next
-// ones gather.
+// queued, up to these bounds, into one batch and one sync, while the next ones
+// gather.
 const (
-	// A transaction takes the Puts of at most so many users together, so that
+	// A batch takes the Puts of at most so many users together, so that
 	// the first of them does not wait long for the last. One Put that has more
 	// goes alone.
 	batchUsers = 1000
@@ -55,7 +55,7 @@ func (p *put) doing() string {
 	return fmt.Sprintf("writing %d users", len(p.users))
 }
 
-// Put implements [Store]. If its transaction fails, so do the other Puts that
+// Put implements [Store]. If its batch fails, so do the other Puts that
 // were in it, and no others.
 func (s *SQLite) Put(ctx context.Context, connectorID string, users []User) ([]Written, error) {
 	p := newPut(connectorID, users)
@@ -87,15 +87,7 @@ func (s *SQLite) lead(p *put) {
 		default:
 		}
 		batch := s.queue.take()
-		err := s.commit(func(w *writer) error {
-			now := s.now()
-			for _, p := range batch {
-				if err := w.put(p, now); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := s.commit(batch)
 		for _, p := range batch {
 			if err != nil {
 				p.finish(failed(p.doing(), err))
@@ -106,7 +98,7 @@ func (s *SQLite) lead(p *put) {
 	}
 }
 
-// queue holds the Puts that wait to be taken into a transaction, in order. It
+// queue holds the Puts that wait to be taken into a batch, in order. It
 // is bounded by the callers that wait.
 type queue struct {
 	mu     sync.Mutex

@@ -17,9 +17,15 @@ type Config struct {
 	DataDir string `mapstructure:"-"`
 	// MaxBytes (store.max_bytes) bounds the database file: when it is full,
 	// writes that need room fail with ErrUnavailable. The log beside it
-	// comes on top, some 32 MiB under load. 0, the default: no bound but the
+	// comes on top, some 32 MiB under load, and so do the journals. 0, the default: no bound but the
 	// disk's; else at least 1 MiB.
 	MaxBytes int64 `mapstructure:"max_bytes"`
+	// JournalBytes (store.journal_bytes) is the size at which one of the two
+	// journals is full. They hold the latest states of known users until these
+	// are in the database: the larger, the fewer of them are written to it,
+	// for of a user's it takes the last. A user in them takes some 100 bytes of
+	// memory. Default 64 MiB, 1 MiB to 1 GiB.
+	JournalBytes int64 `mapstructure:"journal_bytes"`
 	// BusyTimeout (store.busy_timeout) is how long a write waits for another
 	// program, such as a backup, that has locked the database. Default 5s,
 	// at most 1m.
@@ -34,13 +40,18 @@ type Config struct {
 // DefaultConfig returns the defaults of everything that has one.
 func DefaultConfig() Config {
 	return Config{
-		DataDir:     "./data",
-		BusyTimeout: 5 * time.Second,
-		Now:         time.Now,
+		DataDir:      "./data",
+		JournalBytes: 64 << 20,
+		BusyTimeout:  5 * time.Second,
+		Now:          time.Now,
 	}
 }
 
-const minMaxBytes = 1 << 20
+const (
+	minMaxBytes     = 1 << 20
+	minJournalBytes = 1 << 20
+	maxJournalBytes = 1 << 30
+)
 
 // Validate returns an error that names each key whose value is out of range.
 func (c Config) Validate() error {
@@ -50,6 +61,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxBytes != 0 && c.MaxBytes < minMaxBytes {
 		errs = append(errs, fmt.Errorf("store.max_bytes: %d is neither 0 (no bound) nor at least %d", c.MaxBytes, minMaxBytes))
+	}
+	if c.JournalBytes < minJournalBytes || c.JournalBytes > maxJournalBytes {
+		errs = append(errs, fmt.Errorf("store.journal_bytes: %d is not between %d and %d", c.JournalBytes, minJournalBytes, maxJournalBytes))
 	}
 	if c.BusyTimeout < 0 || c.BusyTimeout > time.Minute {
 		errs = append(errs, fmt.Errorf("store.busy_timeout: %v is not between 0s and 1m", c.BusyTimeout))

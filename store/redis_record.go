@@ -11,8 +11,8 @@ import (
 // has a higher one, and its node reads this one too.
 const recordFormat = 1
 
-// recordHead is the length of what stands before the topics of a user's record.
-const recordHead = 30
+// redisRecordHead is the length of what stands before the topics of a user's record.
+const redisRecordHead = 30
 
 var errDamaged = errors.New("a record in Redis is damaged")
 
@@ -34,11 +34,11 @@ func decodeUser(userID, data string) (Snapshot, error) {
 	if err := checkFormat(data); err != nil {
 		return Snapshot{}, err
 	}
-	if len(data) < recordHead {
+	if len(data) < redisRecordHead {
 		return Snapshot{}, errDamaged
 	}
-	size := binary.BigEndian.Uint32([]byte(data[26:recordHead]))
-	rest := data[recordHead:]
+	size := binary.BigEndian.Uint32([]byte(data[26:redisRecordHead]))
+	rest := data[redisRecordHead:]
 	if uint64(size) > uint64(len(rest)) {
 		return Snapshot{}, errDamaged
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,21 +17,37 @@ import (
 )
 
 // SQLite is the embedded [Store]: one database file in WAL mode, written by
-// one connection at a time and read by a few others meanwhile. Files and
-// directories that it makes are for their owner only.
+// one connection and read by a few others meanwhile, and two journals that hold
+// the latest states of users on their way into it. Files and directories that
+// it makes are for their owner only. Other programs may read the database, but
+// not change it.
 type SQLite struct {
 	sealer Sealer
 	now    func() time.Time
 	path   string
 	lock   *os.File
 
-	// turn holds a value while somebody writes; who puts it there has the
-	// writer. The writer is nil before its first use, and after a failure,
-	// from which it is opened anew.
-	turn    chan struct{}
-	writer  *writer
-	open    driver.Connector // with what a connection that writes is opened
-	queue   queue
+	queue queue // of Puts
+
+	// turn holds a value while somebody commits Puts; who puts it there has
+	// what follows. db is asked for by those who have the turn, never the other
+	// way round.
+	turn     chan struct{}
+	rows     rowCache
+	seed     maphash.Seed // of row.topics
+	looker   *conn        // reads rows that are not in the cache
+	frame    *frame
+	topics   []string // room for sorting those of a user
+	batch    uint64   // the last that both journal and database have
+	doubt    bool     // whether the one after that has come to the database is not known
+	journals *journals
+
+	// db holds a value while somebody writes to the database; who puts it
+	// there has the writer.
+	db     chan struct{}
+	writer *conn
+	open   driver.Connector // with what the writer is opened
+
 	readers chan *conn // those that are free
 	opened  int        // how many readers there are
 
@@ -92,6 +109,9 @@ func OpenSQLite(ctx context.Context, cfg Config) (*SQLite, error) {
 		path:    filepath.Join(dir, databaseFile),
 		lock:    lock,
 		turn:    make(chan struct{}, 1),
+		seed:    maphash.MakeSeed(),
+		frame:   newFrame(),
+		db:      make(chan struct{}, 1),
 		readers: make(chan *conn, readerCount),
 		closing: make(chan struct{}),
 	}
@@ -120,10 +140,10 @@ func (s *SQLite) connect(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := s.openWriter(ctx); err != nil {
+	if err := s.openWriter(); err != nil {
 		return err
 	}
-	if err := migrate(s.writer.conn, s.path); err != nil {
+	if err := migrate(s.writer, s.path); err != nil {
 		return err
 	}
 
@@ -142,12 +162,37 @@ func (s *SQLite) connect(ctx context.Context, cfg Config) error {
 		s.readers <- c
 		s.opened++
 	}
+	if s.looker, err = connect(ctx, reader); err != nil {
+		return err
+	}
 	checkpointer, err := sqlite.NewConnector(dsn(s.path, 0, nil))
 	if err != nil {
 		return err
 	}
-	s.checkpointer, err = connect(ctx, checkpointer)
-	return err
+	if s.checkpointer, err = connect(ctx, checkpointer); err != nil {
+		return err
+	}
+	return s.openJournals(cfg.JournalBytes)
+}
+
+// openJournals opens the journals and begins to write to the database what an
+// earlier process has left there.
+func (s *SQLite) openJournals(bytes int64) error {
+	row, err := s.looker.first(1, "SELECT batch FROM journal")
+	if err != nil {
+		return err
+	}
+	s.batch = uint64(row[0].(int64))
+	journals, err := openJournals(filepath.Dir(s.path), bytes)
+	if err != nil {
+		return err
+	}
+	if err := journals.replay(s.batch); err != nil {
+		return errors.Join(err, journals.close(true))
+	}
+	s.journals = journals
+	s.startDraining()
+	return nil
 }
 
 // dsn names the database with what every connection needs: a write is durable
@@ -181,16 +226,16 @@ func (s *SQLite) read(ctx context.Context, doing string, do func(*conn) error) e
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	case c := <-s.readers:
 		defer func() { s.readers <- c }()
-		if err := c.reading(func() error { return do(c) }); err != nil {
+		if err := do(c); err != nil {
 			return failed(doing, err)
 		}
 		return nil
 	}
 }
 
-// Ping implements [Store]. It writes a row, so that a disk that is full or
-// read-only shows. A database at MaxBytes still writes what needs no room, and
-// so does Ping.
+// Ping implements [Store]. It writes a row and an empty frame, so that a disk
+// that is full or read-only shows. A database at MaxBytes still writes what
+// needs no room, and so does Ping.
 func (s *SQLite) Ping(ctx context.Context) error {
 	err := s.read(ctx, "reading", func(c *conn) error {
 		_, err := c.first(1, "SELECT at FROM ping")
@@ -199,13 +244,19 @@ func (s *SQLite) Ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "writing", func(w *writer) error {
+	err = s.write(ctx, "writing", func(w *conn) error {
 		_, err := w.exec("INSERT OR REPLACE INTO ping (key, at) VALUES (1, ?)", s.now().UnixMicro())
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	_, err = s.Put(ctx, "", nil)
+	return err
 }
 
-// Close implements [Store].
+// Close implements [Store]. What the journals hold goes into the database; if it
+// cannot, they keep it for the next time.
 func (s *SQLite) Close() error {
 	var err error
 	s.once.Do(func() { err = s.close() })
@@ -216,17 +267,21 @@ func (s *SQLite) close() error {
 	close(s.closing)
 	s.queue.close()
 	s.turn <- struct{}{} // and keep it
+	var errs []error
+	if s.journals != nil {
+		kept := s.drainAll() != nil
+		errs = append(errs, s.journals.close(kept))
+	}
+	s.db <- struct{}{} // and keep it
 	s.background.Wait()
 
-	var errs []error
 	for range s.opened {
 		errs = append(errs, (<-s.readers).Close())
 	}
-	if s.checkpointer != nil {
-		errs = append(errs, s.checkpointer.Close())
-	}
-	if s.writer != nil {
-		errs = append(errs, s.writer.Close())
+	for _, c := range []*conn{s.looker, s.checkpointer, s.writer} {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
 	}
 	if err := errors.Join(append(errs, s.lock.Close())...); err != nil {
 		return fmt.Errorf("closing %s: %w", s.path, err)

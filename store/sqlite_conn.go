@@ -123,6 +123,19 @@ func (c *conn) Close() error {
 	return errors.Join(append(errs, c.Conn.Close())...)
 }
 
+// transaction runs do in a transaction. After an error the connection may still
+// be in it.
+func (c *conn) transaction(do func() error) error {
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	_, err := c.exec("COMMIT")
+	return err
+}
+
 // reading runs do in a transaction, so that its statements see one state of the
 // database and share the cost of the locks, a third of a point read.
 func (c *conn) reading(do func() error) error {

@@ -84,7 +84,7 @@ func (s *SQLite) PutConnector(ctx context.Context, c Connector) (stored bool, er
 		return false, err
 	}
 	sealed := s.sealer.Seal(plaintext, []byte(c.ID))
-	err = s.write(ctx, "writing connector "+c.ID, func(w *writer) error {
+	err = s.write(ctx, "writing connector "+c.ID, func(w *conn) error {
 		updatedAt := unknown
 		found, err := w.first(1, "SELECT updated_at FROM connectors WHERE id = ?", c.ID)
 		if err != nil {

@@ -143,9 +143,9 @@ func TestNewerFile(t *testing.T) {
 	if !errors.Is(err, store.ErrNewer) {
 		t.Errorf("got %v, want ErrNewer", err)
 	}
-	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 1)")
+	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 2)")
 
-	exec(t, other(t, dir), "PRAGMA user_version = 1")
+	exec(t, other(t, dir), "PRAGMA user_version = 2")
 	open(t, config(dir)) // the refusal has left nothing behind
 }
 
@@ -202,7 +202,7 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 	check(dir, 0o700)
-	for _, name := range []string{"hullbeam.db", "hullbeam.db-wal", "hullbeam.db-shm", "hullbeam.lock"} {
+	for _, name := range []string{"hullbeam.db", "hullbeam.db-wal", "hullbeam.db-shm", "hullbeam.lock", "hullbeam.journal-0", "hullbeam.journal-1"} {
 		check(filepath.Join(dir, name), 0o600)
 	}
 }
@@ -293,8 +293,9 @@ func TestFull(t *testing.T) {
 	put(t, s, users("more than fitted", 200))
 }
 
-// While another program has locked the database, reads work and writes fail;
-// afterwards all is well.
+// While another program has locked the database, reads work and so do updates of
+// known users, which wait in the journal; other writes fail. Afterwards all is
+// well.
 func TestLocked(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, config(dir))
@@ -302,13 +303,14 @@ func TestLocked(t *testing.T) {
 	db := other(t, dir)
 	exec(t, db, "BEGIN IMMEDIATE")
 
-	_, err := s.Put(t.Context(), "c", users("u", 1))
-	wantUnavailable(t, err, "writing 1 user: database is locked (5) (SQLITE_BUSY)")
+	put(t, s, users("u", 1))
+	_, err := s.Put(t.Context(), "c", append(users("u", 1), users("new", 1)...))
+	wantUnavailable(t, err, "writing 2 users: database is locked (5) (SQLITE_BUSY)")
 	_, err = s.PutConnector(t.Context(), store.Connector{ID: "c"})
 	wantUnavailable(t, err, "writing connector c: database is locked (5) (SQLITE_BUSY)")
 	wantUnavailable(t, s.Ping(t.Context()), "writing: database is locked (5) (SQLITE_BUSY)")
-	if got := known(t, s, users("u", 1)); got != 1 {
-		t.Error("the user cannot be read")
+	if got := known(t, s, append(users("u", 1), users("new", 1)...)); got != 1 {
+		t.Errorf("%d users can be read, want 1", got)
 	}
 
 	exec(t, db, "ROLLBACK")
@@ -339,14 +341,16 @@ func TestBusyTimeout(t *testing.T) {
 	}
 }
 
-// What the writer remembers of users that another program has deleted costs a
-// Put, which says so, and nothing else.
+// What is remembered of users that another program has deleted, which it must
+// not, costs a Put that has to write to the database, which says so.
 func TestDeletedByOther(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, config(dir))
 	put(t, s, users("u", 2))
 	exec(t, other(t, dir), "DELETE FROM users")
-	_, err := s.Put(t.Context(), "c", users("u", 2))
+	changed := users("u", 2)
+	changed[1].Topics = append(changed[1].Topics, "email:new")
+	_, err := s.Put(t.Context(), "c", changed)
 	wantUnavailable(t, err, "writing 2 users: another program has deleted users")
 	exec(t, other(t, dir), "DELETE FROM topics")
 	put(t, s, users("u", 2))

@@ -3,44 +3,75 @@ package store
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 )
 
-// writer is the connection that writes, with what it knows of the database:
-// nobody else changes it. After a failed transaction the writer is given up
-// with all of it, since what the connection's state then is depends on how the
-// transaction failed.
-type writer struct {
-	*conn
-	rows rowCache
-	seed maphash.Seed // of row.topics
-}
+// Whoever has the database, a value in s.db, may use the connection that writes.
+// It is nil before its first use, and after a failed transaction, after which it
+// is given up: what its state then is depends on how the transaction failed.
 
-func (s *SQLite) openWriter(ctx context.Context) error {
-	c, err := connect(ctx, s.open)
-	if err != nil {
-		return err
+func (s *SQLite) openWriter() error {
+	if s.writer != nil {
+		return nil
 	}
-	s.writer = &writer{c, rowCache{}, maphash.MakeSeed()}
-	return nil
-}
-
-// transaction runs do in a transaction. After an error the connection may still
-// be in it.
-func (c *conn) transaction(do func() error) error {
-	// IMMEDIATE: the wait for a lock is here, not between two statements.
-	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	_, err := c.exec("COMMIT")
+	var err error
+	s.writer, err = connect(context.Background(), s.open)
 	return err
 }
 
-// write waits for its turn and runs do in a transaction.
-func (s *SQLite) write(ctx context.Context, doing string, do func(*writer) error) error {
+// setSync says whether transactions are synced: FULL, as the connection is
+// opened, or NORMAL, which leaves it to the next one that is.
+func (s *SQLite) setSync(mode string) error {
+	if err := s.openWriter(); err != nil {
+		return err
+	}
+	err := s.writer.script("PRAGMA synchronous = " + mode)
+	if err != nil {
+		s.giveUpWriter()
+	}
+	return err
+}
+
+// beginImmediate begins a transaction.
+func (s *SQLite) beginImmediate() error {
+	if err := s.openWriter(); err != nil {
+		return err
+	}
+	// IMMEDIATE: the wait for a lock is here, not between two statements.
+	if _, err := s.writer.exec("BEGIN IMMEDIATE"); err != nil {
+		s.giveUpWriter()
+		return err
+	}
+	return nil
+}
+
+// commitOr commits, or gives up the transaction if err is not nil.
+func (s *SQLite) commitOr(err error) error {
+	if err == nil {
+		_, err = s.writer.exec("COMMIT")
+	}
+	if err != nil {
+		s.giveUpWriter()
+		return err
+	}
+	s.checkpointIfDue(s.writer)
+	return nil
+}
+
+func (s *SQLite) giveUpWriter() {
+	s.writer.Close() // the error before says why; what closing may add says no more
+	s.writer = nil
+}
+
+// transaction runs do in a transaction.
+func (s *SQLite) transaction(do func(*conn) error) error {
+	if err := s.beginImmediate(); err != nil {
+		return err
+	}
+	return s.commitOr(do(s.writer))
+}
+
+// write waits for the database and runs do in a transaction.
+func (s *SQLite) write(ctx context.Context, doing string, do func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -49,33 +80,16 @@ func (s *SQLite) write(ctx context.Context, doing string, do func(*writer) error
 		return errClosed
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-		if err := s.commit(do); err != nil {
-			return failed(doing, err)
-		}
-		return nil
+	case s.db <- struct{}{}:
+		defer func() { <-s.db }()
 	}
-}
-
-// commit runs do in a transaction. The caller has the turn.
-func (s *SQLite) commit(do func(*writer) error) error {
 	select {
-	case <-s.closing:
+	case <-s.closing: // both were possible
 		return errClosed
 	default:
 	}
-	if s.writer == nil {
-		if err := s.openWriter(context.Background()); err != nil {
-			return err
-		}
+	if err := s.transaction(do); err != nil {
+		return failed(doing, err)
 	}
-	w := s.writer
-	if err := w.transaction(func() error { return do(w) }); err != nil {
-		s.writer = nil
-		w.Close() // err is why; what closing may add says no more
-		return err
-	}
-	s.checkpointIfDue(w)
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,13 +32,14 @@ const (
 	ReasonOrigin   Reason = "origin_not_allowed" // the connector's domains changed
 	ReasonIdentity Reason = "identity_changed"   // its topics lead elsewhere now
 	ReasonRevoked  Reason = "revoked"            // an operator or an erasure ended it
+	ReasonBehind   Reason = "behind"             // more offers waited for it than may
 	ReasonGone     Reason = "client_gone"
 	ReasonSlow     Reason = "write_timeout"
 	ReasonError    Reason = "write_error"
 )
 
 // Reasons lists them all.
-var Reasons = []Reason{ReasonMaxAge, ReasonDrain, ReasonOrigin, ReasonIdentity, ReasonRevoked, ReasonGone, ReasonSlow, ReasonError}
+var Reasons = []Reason{ReasonMaxAge, ReasonDrain, ReasonOrigin, ReasonIdentity, ReasonRevoked, ReasonBehind, ReasonGone, ReasonSlow, ReasonError}
 
 const shardCount = 64 // a power of two
 
@@ -54,24 +57,52 @@ type Broker struct {
 	setEmpty func()
 
 	mu         sync.RWMutex
-	connectors map[string][]*Subscriber
+	connectors map[string]*connector
+}
+
+// connector is a connector while it has streams.
+type connector struct {
+	broker *Broker
+	name   string
+	subs   []*Subscriber // guarded by the broker's mu
 }
 
 // shard holds the lists of the topics that hash to it.
 type shard struct {
 	mu     sync.RWMutex
-	topics map[key][]entry
+	topics map[key]list
 }
 
-// key is a topic of a connector. In the index its strings are those of the
-// grant that brought it, so that it takes no memory of its own.
-type key struct{ connector, topic string }
+// key is a topic of a connector. In the index its text is that of the stream
+// that brought it, so that it takes no memory of its own.
+type key struct {
+	connector *connector
+	topic     string
+}
+
+// list are the subscribers of a topic. Most have one, which stands in the map.
+type list struct {
+	first entry
+	more  *[]entry // nil: none
+}
 
 // entry is a subscriber in a topic's list, with the topic's number there.
 type entry struct {
 	sub  *Subscriber
 	rank int32
 }
+
+func (l list) len() int {
+	switch {
+	case l.first.sub == nil:
+		return 0
+	case l.more == nil:
+		return 1
+	}
+	return 1 + len(*l.more)
+}
+
+func (l list) at(i int) *entry { return &(*l.more)[i-1] } // i is above 0
 
 // New makes a broker. farewell makes the event that tells a page that a user it
 // was shown is followed no more; it is called with locks held and must not call
@@ -80,11 +111,11 @@ func New(cfg Config, farewell func(user string) *Event) *Broker {
 	b := &Broker{
 		cfg: cfg, farewell: farewell, metrics: newMetrics(),
 		seed: maphash.MakeSeed(), empty: make(chan struct{}),
-		connectors: map[string][]*Subscriber{},
+		connectors: map[string]*connector{},
 	}
 	b.setEmpty = sync.OnceFunc(func() { close(b.empty) })
 	for i := range b.shards {
-		b.shards[i].topics = map[key][]entry{}
+		b.shards[i].topics = map[key]list{}
 	}
 	return b
 }
@@ -93,9 +124,10 @@ func New(cfg Config, farewell func(user string) *Event) *Broker {
 func (b *Broker) Streams() int { return int(b.count.Load()) }
 
 // Subscribe enters a stream into the index: from now on it gets what is
-// published to its topics. The caller must call Serve, or Unsubscribe; done,
-// when given, is called once when the stream has ended. ErrFull, ErrDraining.
-func (b *Broker) Subscribe(g Grant, done func(Reason)) (*Subscriber, error) {
+// published to its topics, behind the greeting. The caller must call Serve, or
+// Unsubscribe; done, when given, is called once when the stream has ended.
+// ErrFull, ErrDraining.
+func (b *Broker) Subscribe(g Grant, done func(Reason), greeting ...*Event) (*Subscriber, error) {
 	if !b.enter() {
 		return nil, ErrFull
 	}
@@ -103,16 +135,18 @@ func (b *Broker) Subscribe(g Grant, done func(Reason)) (*Subscriber, error) {
 		b.leave()
 		return nil, ErrDraining
 	}
-	s := &Subscriber{
-		Grant: g, broker: b, done: done, at: make([]int32, len(g.Topics)), rank: nobody,
-	}
+	s := newSubscriber(g, done, greeting)
 	b.mu.Lock()
-	list := b.connectors[g.Connector]
-	s.place = len(list)
-	b.connectors[g.Connector] = append(list, s)
+	c := b.connectors[g.Connector]
+	if c == nil {
+		c = &connector{broker: b, name: strings.Clone(g.Connector)}
+		b.connectors[c.name] = c
+	}
+	s.index, s.place = c, int32(len(c.subs))
+	c.subs = append(c.subs, s)
 	b.mu.Unlock()
-	for i, t := range g.Topics {
-		b.insert(key{g.Connector, t.Name}, entry{s, int32(i)})
+	for i := range s.topics {
+		b.insert(s, i)
 	}
 	b.metrics.opens.Inc()
 	if b.draining.Load() { // Drain may have walked past
@@ -123,19 +157,17 @@ func (b *Broker) Subscribe(g Grant, done func(Reason)) (*Subscriber, error) {
 
 // Unsubscribe takes a stream that is not being served out of the index.
 func (b *Broker) Unsubscribe(s *Subscriber, reason Reason) {
-	for i, t := range s.Grant.Topics {
-		b.remove(key{s.Grant.Connector, t.Name}, s, i)
+	for i := range s.topics {
+		b.remove(s, i)
 	}
 	b.mu.Lock()
-	list := b.connectors[s.Grant.Connector]
-	last := len(list) - 1
-	list[s.place] = list[last]
-	list[s.place].place = s.place
-	list[last] = nil
-	if list = list[:last]; last == 0 {
-		delete(b.connectors, s.Grant.Connector)
-	} else {
-		b.connectors[s.Grant.Connector] = list
+	c := s.index
+	last := len(c.subs) - 1
+	c.subs[s.place] = c.subs[last]
+	c.subs[s.place].place = s.place
+	c.subs[last] = nil
+	if c.subs = c.subs[:last]; last == 0 {
+		delete(b.connectors, c.name)
 	}
 	b.mu.Unlock()
 	b.leave()
@@ -164,32 +196,68 @@ func (b *Broker) leave() {
 	}
 }
 
-// Publish offers p to every subscriber of its topics, and returns how many took
+// connector is the one of that name; nil: it has no streams.
+func (b *Broker) connector(name string) *connector {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.connectors[name]
+}
+
+// Publish puts p to every subscriber of its topics, and returns how many took
 // it. Each takes it once. It does not wait for anything to be written.
 func (b *Broker) Publish(connector string, p *Publication) int {
+	c := b.connector(connector)
+	if c == nil {
+		return 0
+	}
 	for _, topic := range p.Gone {
-		b.each(key{connector, topic}, func(e entry) { e.sub.detach(p.User, e.rank) })
+		b.each(key{c, topic}, func(e entry) { e.sub.detach(p.User, e.rank) })
 	}
 	taken := 0
+	var w woken
 	for _, topic := range p.Topics {
-		taken += b.offer(key{connector, topic}, p)
+		b.each(key{c, topic}, func(e entry) {
+			if e.sub.put(p, e.rank, &w) {
+				taken++
+			}
+		})
 	}
 	for _, topic := range p.Gone {
-		b.each(key{connector, topic}, func(e entry) { e.sub.settle(p.User) })
+		b.each(key{c, topic}, func(e entry) { e.sub.settle(p.User) })
 	}
+	w.write()
 	return taken
 }
 
-func (b *Broker) offer(k key, p *Publication) int {
-	sh := b.shard(k)
+// Send queues e, which is not conflated, for every subscriber of a topic, and
+// returns how many took it. It does not wait for anything to be written. A
+// stream that does not keep up ends: ReasonBehind.
+func (b *Broker) Send(connector, topic string, e *Event) int {
+	c := b.connector(connector)
+	if c == nil {
+		return 0
+	}
 	taken := 0
-	sh.mu.RLock()
-	for _, e := range sh.topics[k] {
-		if e.sub.offer(p, e.rank) {
+	var w woken
+	b.each(key{c, topic}, func(to entry) {
+		if to.sub.send(e, &w) {
+			taken++
+		}
+	})
+	w.write()
+	return taken
+}
+
+// SendEach is Send to those streams of a connector that are meant.
+func (b *Broker) SendEach(connector string, meant func(*Subscriber) bool, e *Event) int {
+	taken := 0
+	var w woken
+	for _, s := range b.Subscribers(connector) {
+		if meant(s) && s.send(e, &w) {
 			taken++
 		}
 	}
-	sh.mu.RUnlock()
+	w.write()
 	return taken
 }
 
@@ -197,8 +265,15 @@ func (b *Broker) each(k key, do func(entry)) {
 	sh := b.shard(k)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	for _, e := range sh.topics[k] {
-		do(e)
+	l := sh.topics[k]
+	if l.first.sub == nil {
+		return
+	}
+	do(l.first)
+	if l.more != nil {
+		for _, e := range *l.more {
+			do(e)
+		}
 	}
 }
 
@@ -206,7 +281,10 @@ func (b *Broker) each(k key, do func(entry)) {
 func (b *Broker) Subscribers(connector string) []*Subscriber {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return append([]*Subscriber(nil), b.connectors[connector]...)
+	if c := b.connectors[connector]; c != nil {
+		return slices.Clone(c.subs)
+	}
+	return nil
 }
 
 // Drain ends every stream and admits no new one. The ends are spread over
@@ -247,8 +325,8 @@ func (b *Broker) all() []*Subscriber {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var all []*Subscriber
-	for _, list := range b.connectors {
-		all = append(all, list...)
+	for _, c := range b.connectors {
+		all = append(all, c.subs...)
 	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
@@ -260,14 +338,15 @@ func (b *Broker) Draining() bool { return b.draining.Load() }
 // Reaches tells whether any stream has one of the topics, so that nothing need
 // be encoded when nobody listens.
 func (b *Broker) Reaches(connector string, topics []string) bool {
-	if b.count.Load() == 0 {
+	c := b.connector(connector)
+	if c == nil {
 		return false
 	}
 	for _, topic := range topics {
-		k := key{connector, topic}
+		k := key{c, topic}
 		sh := b.shard(k)
 		sh.mu.RLock()
-		reached := len(sh.topics[k]) > 0
+		_, reached := sh.topics[k]
 		sh.mu.RUnlock()
 		if reached {
 			return true
@@ -285,29 +364,52 @@ func (b *Broker) shard(k key) *shard {
 	return &b.shards[maphash.String(b.seed, k.topic)&(shardCount-1)]
 }
 
-func (b *Broker) insert(k key, e entry) {
+// insert puts s into the list of its topic number rank.
+func (b *Broker) insert(s *Subscriber, rank int) {
+	k, e := key{s.index, s.topics[rank].topic}, entry{s, int32(rank)}
 	sh := b.shard(k)
 	sh.mu.Lock()
-	list := sh.topics[k]
-	e.sub.at[e.rank] = int32(len(list))
-	sh.topics[k] = append(list, e)
-	sh.mu.Unlock()
+	defer sh.mu.Unlock()
+	l := sh.topics[k]
+	s.topics[rank].at = int32(l.len())
+	switch {
+	case l.first.sub == nil:
+		l.first = e
+	case l.more == nil:
+		l.more = &[]entry{e}
+	default:
+		*l.more = append(*l.more, e)
+		return
+	}
+	sh.topics[k] = l
 }
 
-func (b *Broker) remove(k key, s *Subscriber, rank int) {
+// remove takes s out of it: the last one takes its place.
+func (b *Broker) remove(s *Subscriber, rank int) {
+	k := key{s.index, s.topics[rank].topic}
 	sh := b.shard(k)
 	sh.mu.Lock()
-	list := sh.topics[k]
-	i, last := s.at[rank], int32(len(list)-1)
-	list[i] = list[last]
-	list[i].sub.at[list[i].rank] = i
-	list[last] = entry{}
-	if list = list[:last]; last == 0 {
+	defer sh.mu.Unlock()
+	l, i := sh.topics[k], s.topics[rank].at
+	n := l.len()
+	if n == 1 {
 		delete(sh.topics, k)
-	} else {
-		sh.topics[k] = list
+		return
 	}
-	sh.mu.Unlock()
+	last := *l.at(n - 1)
+	last.sub.topics[last.rank].at = i
+	if i > 0 {
+		*l.at(int(i)) = last
+	} else {
+		l.first = last
+	}
+	*l.at(n - 1) = entry{}
+	if *l.more = (*l.more)[:n-2]; n == 2 {
+		l.more = nil
+	}
+	// The key's text goes with the stream that brought it.
+	delete(sh.topics, k)
+	sh.topics[key{s.index, l.first.sub.topics[l.first.rank].topic}] = l
 }
 
 func closeEvent(reason Reason, reconnectIn time.Duration) *Event {

@@ -35,7 +35,21 @@ type Config struct {
 	// WriteTimeout is how long one write to a stream may take before the stream
 	// is dropped as dead. 100ms to 5m; default 10s.
 	WriteTimeout time.Duration `mapstructure:"write_timeout"`
+	// Backlog is how many offers may wait for one stream that does not read. One
+	// more ends the stream. States do not wait: the latest replaces the others. 1 to
+	// 65536; default 256.
+	Backlog int `mapstructure:"backlog"`
+	// Transport is how streams are written: "auto": over plain HTTP/1.1 on Linux
+	// by the reactor, otherwise by goroutines; "portable": always by goroutines,
+	// which take more memory. Default auto.
+	Transport string `mapstructure:"transport"`
 }
+
+// The values of Config.Transport.
+const (
+	TransportAuto     = "auto"
+	TransportPortable = "portable"
+)
 
 // DefaultConfig is what holds when nothing is configured.
 func DefaultConfig() Config {
@@ -47,6 +61,8 @@ func DefaultConfig() Config {
 		Drain:        30 * time.Second,
 		Retry:        3 * time.Second,
 		WriteTimeout: 10 * time.Second,
+		Backlog:      256,
+		Transport:    TransportAuto,
 	}
 }
 
@@ -70,6 +86,12 @@ func (c Config) Validate() error {
 	}
 	if c.TokenTTL <= c.MaxAge+c.Drain {
 		return fmt.Errorf("stream.token_ttl: %v is out of range: above stream.max_age + stream.drain, %v, or a browser that reconnects finds its token expired", c.TokenTTL, c.MaxAge+c.Drain)
+	}
+	if c.Backlog < 1 || c.Backlog > 1<<16 {
+		return fmt.Errorf("stream.backlog: %d is out of range: 1 to 65536", c.Backlog)
+	}
+	if c.Transport != TransportAuto && c.Transport != TransportPortable {
+		return fmt.Errorf("stream.transport: %q is out of range: %s or %s", c.Transport, TransportAuto, TransportPortable)
 	}
 	if c.MaxStreams < 0 {
 		return fmt.Errorf("stream.max_streams: %d is out of range: 0 (no bound) or more", c.MaxStreams)

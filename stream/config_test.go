@@ -57,6 +57,12 @@ func TestConfigValidate(t *testing.T) {
 		{func(c *stream.Config) { c.VisitWindow = 720*time.Hour + 1 }, "stream.visit_window"},
 
 		{func(c *stream.Config) { c.MaxStreams = 1 }, ok},
+		{func(c *stream.Config) { c.Backlog = 1 }, ok},
+		{func(c *stream.Config) { c.Backlog = 0 }, "stream.backlog: 0 is out of range"},
+		{func(c *stream.Config) { c.Backlog = 65536 }, ok},
+		{func(c *stream.Config) { c.Backlog = 65537 }, "stream.backlog: 65537 is out of range"},
+		{func(c *stream.Config) { c.Transport = "portable" }, ok},
+		{func(c *stream.Config) { c.Transport = "" }, "stream.transport: \"\" is out of range"},
 		{func(c *stream.Config) { c.MaxStreams = -1 }, "stream.max_streams: -1 is out of range"},
 	} {
 		c := stream.DefaultConfig()

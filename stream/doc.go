@@ -16,9 +16,10 @@
 // All methods of Broker and Subscriber may be called from any goroutine.
 // Publish takes a read lock on one shard of the index per topic and the lock of
 // each subscriber that it reaches, in that order; nothing takes them in another
-// order, and no lock is held while bytes are written. A subscriber's lock may be
-// held when that of a loop of the reactor is taken; a loop holds none when it
-// takes another's. New starts no goroutine. Drain returns when every stream has
+// order, and neither is held while bytes are written. A subscriber's lock may be
+// held when that of a loop of the reactor is taken. A socket's lock, under which it
+// is written to, is taken before all of these, and by publishers only when it is
+// free. New starts no goroutine. Drain returns when every stream has
 // ended.
 //
 // # Bus
@@ -29,9 +30,11 @@
 //
 // # Transports
 //
-// The portable writer has a goroutine for each stream: Serve returns when the
-// stream has ended. The reactor, on Linux, takes streams over plain HTTP/1.1
-// from net/http and writes to their sockets from a few loops: Serve returns at
-// once, and the stream is its loop's. Who subscribed hears of the end by the
-// callback given to Subscribe. streamtest is the suite that both pass.
+// The reactor, on Linux, takes streams over plain HTTP/1 and writes to their
+// sockets from a few loops, or from a publisher that reaches a few streams alone:
+// Serve returns at once, and the stream is its loop's. The portable transport takes
+// the connection, too, if there is one, and has two goroutines for each stream,
+// which end with it; over HTTP/2 Serve returns when the stream has ended. Who
+// subscribed hears of the end by the callback given to Subscribe. streamtest is the
+// suite that all pass.
 package stream

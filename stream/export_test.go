@@ -2,11 +2,11 @@ package stream
 
 // Take is what a transport would write now.
 func (s *Subscriber) Take() (frames [][]byte, ended bool) {
-	due, ended := s.take(nil)
+	due, got := s.take(nil)
 	for _, f := range due {
 		frames = append(frames, f.bytes)
 	}
-	return frames, ended
+	return frames, got == takenLast
 }
 
 // TakeInto is Take as the transports do it, without making anything.

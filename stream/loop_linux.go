@@ -59,18 +59,15 @@ func (l *loop) control(op, fd int, events uint32) error {
 func (l *loop) open(fd int, head []byte, sub *Subscriber) {
 	s := &socket{loop: l, sub: sub, fd: int32(fd)}
 	s.queued.Store(true) // as it will be; until then nobody need wake it
-	s.end = l.wheel.before(l.broker.cfg.MaxAge - jitter(l.broker.cfg.MaxAge/10))
+	s.oldest = l.wheel.before(l.broker.cfg.MaxAge - jitter(l.broker.cfg.MaxAge/10))
 	s.written()
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent) // without it, a stalled reader is noticed later
+	limit(fd, l.broker.cfg.WriteTimeout)
 	sub.attach(s)
-	due, ended := sub.take(nil)
-	for _, f := range due {
-		head = append(head, f.bytes...)
-	}
-	if err := s.send(head, due, ended); err != nil {
-		s.leave(ReasonGone)
-	} else if ended && s.rest == nil {
-		s.leave(sub.reason)
+	due, got := sub.take([]frame{{bytes: head}})
+	if err := s.send(join(make([]byte, 0, 1024), due), due, got == takenLast); err != nil {
+		s.leave(failed(err))
+	} else if got == takenLast && s.rest == nil {
+		s.leave(sub.ending.reason)
 	} else if !l.add(s) {
 		s.leave(ReasonDrain)
 	}
@@ -79,7 +76,7 @@ func (l *loop) open(fd int, head []byte, sub *Subscriber) {
 // leave ends a stream that no loop has, or has any more. It is out of the index
 // before its page sees the end.
 func (s *socket) leave(reason Reason) {
-	s.sub.broker.Unsubscribe(s.sub, reason)
+	s.loop.broker.Unsubscribe(s.sub, reason)
 	if reason == ReasonSlow { // the system need not try on
 		unix.SetsockoptLinger(int(s.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
@@ -171,12 +168,20 @@ func (l *loop) each(woken *socket) {
 		next := s.behind
 		s.behind = nil
 		s.queued.Store(false)
+		s.mu.Lock()
 		if s.state == fresh {
 			l.register(s)
 		}
-		if s.state == live && s.rest == nil {
+		switch {
+		case s.state != live:
+		case s.failed != 0:
+			l.drop(s, failed(s.failed))
+		case s.rest == nil:
 			l.write(s, false)
+		case !s.armed:
+			l.arm(s)
 		}
+		s.mu.Unlock()
 		s = next
 	}
 }
@@ -188,7 +193,9 @@ func (l *loop) close() {
 	l.each(woken)
 	for _, s := range l.sockets {
 		if s != nil {
+			s.mu.Lock()
 			l.drop(s, ReasonDrain)
+			s.mu.Unlock()
 		}
 	}
 	l.closeFiles()
@@ -205,7 +212,7 @@ func (l *loop) register(s *socket) {
 	l.sockets[i] = s
 	s.state = live
 	events := uint32(always)
-	if s.rest != nil {
+	if s.armed = s.rest != nil; s.armed {
 		events |= unix.EPOLLOUT
 	}
 	if err := l.control(unix.EPOLL_CTL_ADD, int(s.fd), events); err != nil {
@@ -222,8 +229,13 @@ func (l *loop) ready(e unix.EpollEvent) {
 		return
 	}
 	s := l.sockets[int(e.Fd)/l.stride]
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0:
+	case e.Events&unix.EPOLLERR != 0:
+		errno, _ := unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		l.drop(s, failed(unix.Errno(errno)))
+	case e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0:
 		l.drop(s, ReasonGone)
 	case e.Events&unix.EPOLLIN != 0 && !l.ignore(s):
 		l.drop(s, ReasonGone)
@@ -236,15 +248,16 @@ func (l *loop) ready(e unix.EpollEvent) {
 // there.
 func (l *loop) ignore(s *socket) bool {
 	n, err := unix.Read(int(s.fd), l.junk[:])
-	return n > 0 || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)
+	s.junk += uint32(max(n, 0))
+	return n > 0 && s.junk < maxIgnored || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)
 }
 
 // write writes what s is to be told in one go; if there is nothing and beat is
 // set, a heartbeat. Whatever does not fit waits, and what is due later stays in
 // the subscriber's slot until that has been written.
 func (l *loop) write(s *socket, beat bool) {
-	var ended bool
-	l.due, ended = s.sub.take(l.due[:0])
+	var got taken
+	l.due, got = s.sub.take(l.due[:0])
 	if len(l.due) == 0 && beat {
 		l.due = append(l.due, frame{bytes: heartbeatEvent.frame})
 	}
@@ -253,33 +266,51 @@ func (l *loop) write(s *socket, beat bool) {
 	}
 	b := l.due[0].bytes
 	if len(l.due) > 1 {
-		l.joined = l.joined[:0]
-		for _, f := range l.due {
-			l.joined = append(l.joined, f.bytes...)
-		}
+		l.joined = join(l.joined[:0], l.due)
 		b = l.joined
 	}
-	err := s.send(b, l.due, ended)
+	err := s.send(b, l.due, got == takenLast)
 	clear(l.due) // a waiting loop holds no frame
-	if err == nil && s.rest != nil {
-		err = l.control(unix.EPOLL_CTL_MOD, int(s.fd), always|unix.EPOLLOUT)
+	l.wrote(s, err, got == takenLast)
+	switch {
+	case s.state != live:
+	case s.rest != nil:
+		l.arm(s)
+	case got == takenPart:
+		s.wake(nil) // behind the others
 	}
-	l.wrote(s, err, ended)
+}
+
+// arm has the loop told when there is room for the rest of a write.
+func (l *loop) arm(s *socket) {
+	s.armed = true
+	if err := l.control(unix.EPOLL_CTL_MOD, int(s.fd), always|unix.EPOLLOUT); err != nil {
+		l.drop(s, ReasonError)
+		return
+	}
+	l.wheel.put(s, s.due())
 }
 
 // writeRest goes on with a write that the socket did not take whole.
 func (l *loop) writeRest(s *socket) {
-	n, err := send(s.fd, s.rest.bytes)
-	if s.rest.bytes = s.rest.bytes[n:]; err == nil && len(s.rest.bytes) > 0 {
+	r := s.rest
+	for len(r.frames) > 0 {
+		text := r.frames[0].bytes[r.sent:]
+		n, err := send(s.fd, text)
+		if err != nil {
+			l.drop(s, failed(err))
+			return
+		}
+		if l.broker.written(r.skip(n)); n < len(text) {
+			return
+		}
+	}
+	s.rest, s.armed = nil, false
+	if err := l.control(unix.EPOLL_CTL_MOD, int(s.fd), always); err != nil {
+		l.drop(s, ReasonError)
 		return
 	}
-	r := s.rest
-	if err == nil {
-		s.rest = nil
-		l.broker.written(r.due)
-		err = l.control(unix.EPOLL_CTL_MOD, int(s.fd), always)
-	}
-	if l.wrote(s, err, r.last); s.state == live {
+	if l.wrote(s, nil, r.last); s.state == live {
 		l.write(s, false) // what came meanwhile
 	}
 }
@@ -288,9 +319,9 @@ func (l *loop) writeRest(s *socket) {
 func (l *loop) wrote(s *socket, err error, ended bool) {
 	switch {
 	case err != nil:
-		l.drop(s, ReasonGone)
+		l.drop(s, failed(err))
 	case ended && s.rest == nil:
-		l.drop(s, s.sub.reason)
+		l.drop(s, s.sub.ending.reason)
 	default:
 		s.written()
 		l.wheel.put(s, s.due())
@@ -299,13 +330,15 @@ func (l *loop) wrote(s *socket, err error, ended bool) {
 
 // fire does what s is due for.
 func (l *loop) fire(s *socket, now tick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.rest != nil && now >= s.rest.deadline:
 		l.drop(s, ReasonSlow)
 		return
 	case s.rest != nil:
-	case now >= s.end:
-		s.end = math.MaxUint32
+	case now >= s.oldest:
+		s.oldest = math.MaxUint32
 		s.sub.End(ReasonMaxAge, 0) // which wakes it
 	case now >= s.beat:
 		l.write(s, true)

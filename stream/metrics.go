@@ -23,7 +23,7 @@ func newMetrics() *metrics {
 		}, []string{"reason"}),
 		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "hullbeam_delivery_seconds",
-			Help:    "Time from a notification's arrival to its update's last byte being handed to the operating system, per stream.",
+			Help:    "Time from the arrival of a notification or offer to the last byte of its event being handed to the operating system, per stream.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
 		closes: map[Reason]prometheus.Counter{},

@@ -1,8 +1,8 @@
 package stream
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,7 +18,8 @@ import (
 // connection from net/http and writes to the socket from one of a few loops, so
 // that a stream has no goroutine, buffer, channel or timer of its own.
 type Reactor struct {
-	loops []*loop
+	loops     []*loop
+	listeners []*listener
 	// dup is held for a new descriptor: when the kernel's table of them grows, all
 	// who want one wait in the kernel, and each would take a thread for good.
 	dup sync.Mutex
@@ -33,11 +34,15 @@ const (
 	batch = 256
 )
 
-// NewReactor makes b hand the streams that it can to a reactor. It must be called
-// before b serves its first stream, and the streams are written to while Run
-// runs. Its errors are the operating system's.
+// NewReactor makes b hand the streams that it can to a reactor, unless its
+// Config.Transport says otherwise. It must be called before b serves its first
+// stream, and the streams are written to while Run runs. Its errors are the
+// operating system's.
 func NewReactor(b *Broker) (*Reactor, error) {
 	r := &Reactor{}
+	if b.cfg.Transport == TransportPortable {
+		return r, nil
+	}
 	n := min(runtime.GOMAXPROCS(0), maxLoops)
 	for range n {
 		l, err := newLoop(b, n)
@@ -54,40 +59,49 @@ func NewReactor(b *Broker) (*Reactor, error) {
 }
 
 // Run writes streams until ctx ends, and closes those that are left then without
-// a word: Drain comes first. It is called once, and returns when what it started
-// has ended. Its errors are the operating system's.
+// a word: Drain comes first. It is called once, behind Listen, and returns when
+// what was started has ended: requests for streams are given some seconds. Its
+// other errors are the operating system's.
 func (r *Reactor) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range r.loops {
 		group.Go(l.run)
 	}
 	<-ctx.Done()
+	var late error
+	for _, l := range r.listeners {
+		late = errors.Join(late, l.finish())
+	}
 	for _, l := range r.loops {
 		l.stop()
 	}
-	return group.Wait()
+	return errors.Join(group.Wait(), late)
 }
 
 // serve takes a stream over, up to its end, if its request came over plain
-// HTTP/1.1. If not, nothing has happened.
+// HTTP/1. If not, nothing has happened.
 func (r *Reactor) serve(w http.ResponseWriter, req *http.Request, s *Subscriber) (taken bool) {
-	if r == nil || req.TLS != nil || req.Proto != "HTTP/1.1" {
+	if r == nil || req.TLS != nil || req.ProtoMajor != 1 {
 		return false
 	}
 	if _, ok := req.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); !ok {
 		return false
 	}
-	setHead(w.Header())
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return false
+	var fd int
+	if own := responseOf(w); own != nil {
+		fd = own.take()
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // as net does
+	} else {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return false
+		}
+		if fd, err = r.descriptor(conn); err != nil {
+			s.index.broker.Unsubscribe(s, ReasonError)
+			return true
+		}
 	}
-	fd, err := r.descriptor(conn)
-	if err != nil {
-		s.broker.Unsubscribe(s, ReasonError)
-		return true
-	}
-	r.loops[fd%len(r.loops)].open(fd, head(w.Header()), s)
+	r.loops[fd%len(r.loops)].open(fd, headOf(http.StatusOK, w.Header()), s)
 	return true
 }
 
@@ -111,13 +125,23 @@ func (r *Reactor) descriptor(conn net.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// head is that of a response whose body ends with its connection.
-func head(h http.Header) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, 1024))
-	b.WriteString("HTTP/1.1 200 OK\r\n")
-	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	h.Set("Connection", "close")
-	h.Write(b) // a buffer takes all
-	b.WriteString("\r\n")
-	return b.Bytes()
+// limit has the system notice soon that a reader stalls, and at all that one has
+// vanished.
+func limit(fd int, timeout time.Duration) {
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
+}
+
+// limitConn is limit for a connection, under TLS too.
+func limitConn(conn net.Conn, timeout time.Duration) {
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = over.NetConn()
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { limit(int(fd), timeout) })
+	}
 }

@@ -4,7 +4,9 @@ package stream
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"time"
 )
 
 // Reactor does nothing on this system: all streams take the portable transport.
@@ -19,8 +21,19 @@ func (*Reactor) Run(ctx context.Context) error {
 	return nil
 }
 
+// Listen returns l.
+func (*Reactor) Listen(l *net.TCPListener, path string, server *http.Server) (net.Listener, error) {
+	return l, nil
+}
+
 func (*Reactor) serve(http.ResponseWriter, *http.Request, *Subscriber) (taken bool) { return false }
 
 type socket struct{}
 
-func (*socket) wake() {}
+func (*socket) wake(*woken) {}
+
+func limitConn(net.Conn, time.Duration) {}
+
+type woken struct{}
+
+func (*woken) write() {}

@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // Publication is one state of one user on its way to those who follow the user.
@@ -42,31 +44,135 @@ type Subscriber struct {
 	user    string        // whom the stream follows; empty: nobody yet
 	version uint64
 	gen     uint64
-	state   *Event // the latest state, not written yet, or hidden from a page that never saw it
-	rank    int32  // of the best topic that leads to user
-	signed  bool   // that topic is proven by a signature
-	shown   bool   // the page was given something of user
-	owed    bool   // the page is to be told about its user even if that hides the user
-	ending  *Event
-	leave   *Event   // the farewell to the user followed before
-	control []*Event // not conflated; bounded by what Greet is given
-	names   []byte   // carried on from states that were conflated
-	reason  Reason
+	state   *Event   // the latest state, not written yet, or hidden from a page that never saw it
+	queued  *Event   // the first of what is not conflated
+	backlog *backlog // what is seldom there; nil when there is nothing
+	rank    int32    // of the best topic that leads to user
+	signed  bool     // that topic is proven by a signature
+	shown   bool     // the page was given something of user
+	owed    bool     // the page is to be told about its user even if that hides the user
+	ending  *ending
 
-	Grant  Grant
-	broker *Broker
-	done   func(Reason)
-	at     []int32 // where it stands in each topic's list; guarded by the lists' shards
-	place  int     // where it stands in the connector's list; guarded by the broker's mu
+	index   *connector
+	topics  []place
+	origin  unique.Handle[string]
+	visitor string
+	done    func(Reason)
+	place   int32 // where it stands in the connector's list; guarded by the broker's mu
 }
 
-// Greet queues events that are not conflated, before any state. Only what opens
-// a stream is told this way, so that the queue stays as short as its callers'.
+// place is a topic of a subscriber, and where the subscriber stands in the
+// topic's list, which the list's shard guards.
+type place struct {
+	topic  string
+	at     int32
+	signed bool
+}
+
+// backlog is what waits for a stream beside its state and one event.
+type backlog struct {
+	queued []*Event // behind the first one; not conflated, at most Config.Backlog
+	leave  *Event   // the farewell to the user followed before
+	names  []byte   // carried on from states that were conflated
+}
+
+// ending is the last thing a stream is told, and why it ends.
+type ending struct {
+	event  *Event
+	reason Reason
+}
+
+// newSubscriber keeps of g what a stream needs when it is open, in a text of its
+// own: g's are parts of a longer one.
+func newSubscriber(g Grant, done func(Reason), greeting []*Event) *Subscriber {
+	length := len(g.Visitor)
+	for _, t := range g.Topics {
+		length += len(t.Name)
+	}
+	var text strings.Builder
+	text.Grow(length)
+	text.WriteString(g.Visitor)
+	for _, t := range g.Topics {
+		text.WriteString(t.Name)
+	}
+	rest := text.String()
+	cut := func(n int) (part string) {
+		part, rest = rest[:n], rest[n:]
+		return part
+	}
+	s := &Subscriber{
+		origin: unique.Make(g.Origin), visitor: cut(len(g.Visitor)), topics: make([]place, len(g.Topics)),
+		done: done, rank: nobody,
+	}
+	for i, t := range g.Topics {
+		s.topics[i] = place{topic: cut(len(t.Name)), signed: t.Signed}
+	}
+	for _, e := range greeting {
+		s.queueLocked(e)
+	}
+	return s
+}
+
+// Origin is that of the page that the stream is for.
+func (s *Subscriber) Origin() string { return s.origin.Value() }
+
+// Visitor is the visitor of the stream's grant.
+func (s *Subscriber) Visitor() string { return s.visitor }
+
+// Greet queues events that are not conflated, before any state.
 func (s *Subscriber) Greet(events ...*Event) {
 	s.mu.Lock()
-	s.control = append(s.control, events...)
-	s.wakeLocked()
+	for _, e := range events {
+		s.queueLocked(e)
+	}
+	s.wakeLocked(nil)
 	s.mu.Unlock()
+}
+
+// send queues an event that is not conflated. A stream that has Config.Backlog of
+// them waiting ends instead.
+func (s *Subscriber) send(e *Event, w *woken) (taken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil {
+		return false
+	}
+	if s.waitingLocked() >= s.index.broker.cfg.Backlog {
+		if s.backlog != nil {
+			s.backlog.queued = nil // but the first, which may be what greets the page
+		}
+		s.endLocked(ReasonBehind, s.index.broker.Retry())
+		return false
+	}
+	s.queueLocked(e)
+	s.wakeLocked(w)
+	return true
+}
+
+func (s *Subscriber) waitingLocked() int {
+	switch {
+	case s.queued == nil:
+		return 0
+	case s.backlog == nil:
+		return 1
+	}
+	return 1 + len(s.backlog.queued)
+}
+
+func (s *Subscriber) queueLocked(e *Event) {
+	if s.queued == nil {
+		s.queued = e
+		return
+	}
+	b := s.backlogLocked()
+	b.queued = append(b.queued, e)
+}
+
+func (s *Subscriber) backlogLocked() *backlog {
+	if s.backlog == nil {
+		s.backlog = &backlog{}
+	}
+	return s.backlog
 }
 
 // Follow offers the subscriber the state that its topic number rank leads to, as
@@ -81,9 +187,9 @@ func (s *Subscriber) Follow(p *Publication, rank int, seen bool) {
 		e := p.event(s.signed)
 		switch {
 		case accepted && !seen:
-			s.state, s.names = e, nil
+			s.stateLocked(e)
 		case seen && s.version == p.Version && s.gen == p.Generation:
-			s.state, s.names = nil, nil
+			s.stateLocked(nil)
 		}
 		if seen {
 			s.shown = e.effect == Shows
@@ -91,7 +197,7 @@ func (s *Subscriber) Follow(p *Publication, rank int, seen bool) {
 			s.owed = s.state != nil
 		}
 	}
-	s.wakeLocked()
+	s.wakeLocked(nil)
 	s.mu.Unlock()
 }
 
@@ -106,21 +212,25 @@ func (s *Subscriber) Following() string {
 // come back. Only the first call counts.
 func (s *Subscriber) End(reason Reason, reconnectIn time.Duration) {
 	s.mu.Lock()
-	if s.ending == nil {
-		s.ending, s.reason = closeEvent(reason, reconnectIn), reason
-	}
-	s.wakeLocked()
+	s.endLocked(reason, reconnectIn)
 	s.mu.Unlock()
 }
 
-// offer takes a publication that reached the subscriber by its topic number
-// rank. However many of its topics match, it takes a version once.
-func (s *Subscriber) offer(p *Publication, rank int32) bool {
+func (s *Subscriber) endLocked(reason Reason, reconnectIn time.Duration) {
+	if s.ending == nil {
+		s.ending = &ending{closeEvent(reason, reconnectIn), reason}
+	}
+	s.wakeLocked(nil)
+}
+
+// put takes a publication that reached the subscriber by its topic number rank.
+// However many of its topics match, it takes a version once.
+func (s *Subscriber) put(p *Publication, rank int32, w *woken) bool {
 	s.mu.Lock()
 	accepted := s.acceptLocked(p, rank)
 	if accepted {
 		s.putLocked(p)
-		s.wakeLocked()
+		s.wakeLocked(w)
 	}
 	s.mu.Unlock()
 	return accepted
@@ -153,26 +263,36 @@ func (s *Subscriber) acceptLocked(p *Publication, rank int32) bool {
 }
 
 func (s *Subscriber) ledByLocked(rank int32) {
-	s.rank, s.signed = rank, s.Grant.Topics[rank].Signed
+	s.rank, s.signed = rank, s.topics[rank].signed
 }
 
 // leaveLocked forgets the followed user, and tells the page if it was shown.
 func (s *Subscriber) leaveLocked() {
 	if s.shown {
-		s.leave = s.broker.farewell(s.user)
+		s.backlogLocked().leave = s.index.broker.farewell(s.user)
 	}
 	s.user, s.rank, s.shown = "", nobody, false
-	s.state, s.names = nil, nil
+	s.stateLocked(nil)
 }
 
-// putLocked makes p the state to be written next.
+// stateLocked makes e the state to be written next, whatever was there.
+func (s *Subscriber) stateLocked(e *Event) {
+	s.state = e
+	if s.backlog != nil {
+		s.backlog.names = nil
+	}
+}
+
+// putLocked makes p the state to be written next, conflated with what waits.
 func (s *Subscriber) putLocked(p *Publication) {
-	e := p.event(s.signed)
-	switch old := s.state; {
-	case e.effect == Hides:
-		s.names = nil
-	case old != nil && old.start < old.end:
-		s.names = newestNames(joinNames(s.names, old.names()), maxNames)
+	e, old := p.event(s.signed), s.state
+	if e.effect == Hides {
+		s.stateLocked(e)
+		return
+	}
+	if old != nil && old.start < old.end {
+		b := s.backlogLocked()
+		b.names = newestNames(joinNames(b.names, old.names()), maxNames)
 	}
 	s.state = e
 }
@@ -197,7 +317,7 @@ func (s *Subscriber) settle(user string) {
 	}
 	s.mu.Unlock()
 	if lost {
-		s.End(ReasonIdentity, s.broker.Retry())
+		s.End(ReasonIdentity, s.index.broker.Retry())
 	}
 }
 
@@ -219,42 +339,82 @@ func (s *Subscriber) attach(sock *socket) {
 	s.mu.Unlock()
 }
 
-func (s *Subscriber) wakeLocked() {
-	s.socket.wake()
+func (s *Subscriber) wakeLocked(w *woken) {
+	s.socket.wake(w)
 	select {
 	case s.notify <- struct{}{}:
 	default:
 	}
 }
 
+// portion is about how many bytes are taken for one write, so that a write to a
+// slow reader has an end, and its deadline a meaning.
+const portion = 64 << 10
+
+// taken tells what was taken.
+type taken uint8
+
+const (
+	takenAll  taken = iota // all that was due
+	takenPart              // a portion: there is more
+	takenLast              // all, and nothing comes after it: the stream ends
+)
+
 // take moves what is due to dst, as frames in the order in which they are to be
-// written. ended tells that nothing comes after them.
-func (s *Subscriber) take(dst []frame) (due []frame, ended bool) {
+// written: all, or else a portion.
+func (s *Subscriber) take(dst []frame) (due []frame, got taken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.control {
-		dst = append(dst, frame{e.frame, e.accepted})
+	return s.takeLocked(dst)
+}
+
+// takeUnlessEnding is take while the stream goes on.
+func (s *Subscriber) takeUnlessEnding(dst []frame) (due []frame, got taken, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil {
+		return nil, takenLast, false
 	}
-	s.control = nil
-	if s.leave != nil {
-		dst = append(dst, frame{s.leave.frame, s.leave.accepted})
-		s.leave = nil
+	due, got = s.takeLocked(dst)
+	return due, got, true
+}
+
+func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
+	size := 0
+	if e := s.queued; e != nil {
+		dst = append(dst, frame{e.frame, e.accepted})
+		size, s.queued = len(e.frame), nil
+	}
+	var names []byte
+	if b := s.backlog; b != nil {
+		for i, e := range b.queued {
+			if size += len(e.frame); size > portion && len(dst) > 0 {
+				s.queued, b.queued = e, b.queued[i+1:]
+				return dst, takenPart
+			}
+			dst = append(dst, frame{e.frame, e.accepted})
+		}
+		if b.leave != nil {
+			dst = append(dst, frame{b.leave.frame, b.leave.accepted})
+		}
+		names = b.names
+		s.backlog = nil
 	}
 	if e := s.state; e != nil && (e.effect != Hides || s.shown || s.owed) {
 		bytes := e.frame
-		if len(s.names) > 0 && e.hasNames {
-			bytes = e.withNames(s.names)
+		if len(names) > 0 && e.hasNames {
+			bytes = e.withNames(names)
 		}
 		dst = append(dst, frame{bytes, e.accepted})
 		if e.effect != Keeps {
 			s.shown = e.effect == Shows
 		}
-		s.state, s.names, s.owed = nil, nil, false
+		s.state, s.owed = nil, false
 	}
 	if s.ending != nil {
-		dst = append(dst, frame{s.ending.frame, time.Time{}})
+		return append(dst, frame{s.ending.event.frame, time.Time{}}), takenLast
 	}
-	return dst, s.ending != nil
+	return dst, takenAll
 }
 
 // frame is one event on its way to a socket.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +186,62 @@ func TestSettlesOnBest(t *testing.T) {
 			t.Fatalf("told %s", got)
 		}
 		b.Unsubscribe(s, stream.ReasonGone)
+	}
+}
+
+// However streams come and go, each topic leads to those who are there, once.
+func TestIndex(t *testing.T) {
+	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
+	topics := []string{"a", "b", "c", "d"}
+	open := map[*stream.Subscriber][]string{}
+	for round := range 5000 {
+		if rand.IntN(20) < 11 {
+			g := grant()
+			for _, i := range rand.Perm(len(topics))[:1+rand.IntN(len(topics))] {
+				g.Topics = append(g.Topics, stream.Topic{Name: strings.Clone(topics[i])})
+			}
+			s, err := b.Subscribe(g, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, topic := range g.Topics {
+				open[s] = append(open[s], topic.Name)
+			}
+		} else {
+			for s := range open { // any
+				b.Unsubscribe(s, stream.ReasonGone)
+				delete(open, s)
+				break
+			}
+		}
+		topic := topics[round%len(topics)]
+		want := 0
+		for _, of := range open {
+			if slices.Contains(of, topic) {
+				want++
+			}
+		}
+		if got := b.Send("c", topic, event(t, stream.Fields{Data: []byte(topic)})); got != want {
+			t.Fatalf("round %d: %s leads to %d, want %d", round, topic, got, want)
+		}
+		for s, of := range open {
+			wanted := ""
+			if slices.Contains(of, topic) {
+				wanted = topic
+			}
+			if got := told(t, s); got != wanted {
+				t.Fatalf("round %d: told %q, want %q", round, got, wanted)
+			}
+		}
+		if b.Reaches("c", []string{topic}) != (want > 0) {
+			t.Fatalf("round %d: whether %s reaches anybody", round, topic)
+		}
+	}
+	for s := range open {
+		b.Unsubscribe(s, stream.ReasonGone)
+	}
+	if b.Streams() != 0 || b.Reaches("c", topics) || len(b.Subscribers("c")) != 0 {
+		t.Error("something is left")
 	}
 }
 

@@ -1,28 +1,34 @@
 package stream
 
 import (
-	"bytes"
-	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// socket is a stream as its loop keeps it, which alone touches it once it has
-// been added, but for what wake needs.
+// socket is a stream as its loop keeps it. Only who has mu writes to it, which is
+// its loop, or a publisher that has woken it.
 type socket struct {
 	loop   *loop
 	sub    *Subscriber
 	behind *socket // in the loop's queue; its last one's is guarded by the loop's mu
-	prev   *socket // in the wheel's slot, as next
+	prev   *socket // in the wheel's slot, as next; the loop's alone, as oldest, at and junk
 	next   *socket
-	rest   *rest // what the socket could not take yet
+	oldest tick   // when it reaches its maximal age
+	at     tick   // the wheel's slot; 0: in none
+	junk   uint32 // bytes that the page has sent
 	fd     int32
-	beat   tick // when the next heartbeat is due
-	end    tick // when it reaches its maximal age
-	at     tick // the wheel's slot; 0: in none
+	queued atomic.Bool // it is in the queue, or will be put there, or is being written to by who woke it
+
+	mu     sync.Mutex
+	rest   *rest // what the socket could not take yet
+	beat   tick  // when the next heartbeat is due
 	state  socketState
-	queued atomic.Bool // it is in the queue, or will be put there
+	armed  bool       // the loop is told when there is room for the rest
+	failed unix.Errno // of a publisher's write: the loop is to drop it
 }
 
 type socketState uint8
@@ -35,50 +41,127 @@ const (
 
 // rest is what remains of a write that the socket did not take whole.
 type rest struct {
-	bytes    []byte
-	due      []frame // whose latency is to be counted at the end, without their bytes
-	last     bool    // the stream ends behind it
+	frames   []frame
+	sent     int  // bytes of the first frame
+	last     bool // the stream ends behind it
 	deadline tick
 }
 
-// wake has the loop look at the stream soon. It is called with the subscriber's
-// lock held.
-func (s *socket) wake() {
-	if s != nil && !s.queued.Swap(true) {
+// wake has the stream written to soon, by w's owner if w has room and else by the
+// loop. It is called with the subscriber's lock held.
+func (s *socket) wake(w *woken) {
+	if s == nil || s.queued.Swap(true) {
+		return
+	}
+	if w == nil || !w.add(s) {
 		s.loop.add(s)
 	}
 }
 
-// send writes b, which ends with the frames due. What the socket does not take
-// is kept as the rest.
-func (s *socket) send(b []byte, due []frame, last bool) error {
-	n, err := send(s.fd, b)
+// woken are the sockets that a publisher has woken and writes to itself when it
+// holds no lock any more. For a few that costs less, and is sooner, than to wake
+// another thread; for many the loops are there, which write side by side.
+type woken struct {
+	sockets [directWrites]*socket
+	n       int
+}
+
+// directWrites is to how many streams a publisher writes itself.
+const directWrites = 16
+
+func (w *woken) add(s *socket) bool {
+	if w.n == len(w.sockets) {
+		return false
+	}
+	w.sockets[w.n] = s
+	w.n++
+	return true
+}
+
+// write writes to them. What does not go at once is left to the loops.
+func (w *woken) write() {
+	for _, s := range w.sockets[:w.n] {
+		if !s.mu.TryLock() {
+			s.loop.add(s)
+			continue
+		}
+		s.direct()
+		s.mu.Unlock()
+	}
+}
+
+// direct writes what is due, with mu held by who has set queued.
+func (s *socket) direct() {
+	if s.state != live || s.rest != nil {
+		s.loop.add(s)
+		return
+	}
+	s.queued.Store(false)
+	var room [4]frame
+	due, got, ok := s.sub.takeUnlessEnding(room[:0])
+	if len(due) > 0 {
+		text := due[0].bytes
+		if len(due) > 1 {
+			text = join(nil, due)
+		}
+		s.failed, _ = s.send(text, due, false).(unix.Errno)
+		s.written()
+	}
+	if !ok || got == takenPart || s.failed != 0 || s.rest != nil {
+		s.wake(nil)
+	}
+}
+
+// send writes text, which is the frames due. What the socket does not take is kept
+// as the rest.
+func (s *socket) send(text []byte, due []frame, last bool) error {
+	n, err := send(s.fd, text)
 	if err != nil {
 		return err
 	}
-	if n == len(b) {
-		s.sub.broker.written(due)
+	if n == len(text) {
+		s.loop.broker.written(due)
 		return nil
 	}
-	s.rest = &rest{bytes: bytes.Clone(b[n:]), last: last, deadline: s.loop.wheel.after(s.sub.broker.cfg.WriteTimeout)}
-	for _, f := range due {
-		s.rest.due = append(s.rest.due, frame{accepted: f.accepted})
-	}
+	s.rest = &rest{frames: slices.Clone(due), last: last, deadline: s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)}
+	s.loop.broker.written(s.rest.skip(n))
 	return nil
 }
 
-// send sends what the socket takes at once.
+// skip leaves out the next n bytes, and returns the frames that end there.
+func (r *rest) skip(n int) (done []frame) {
+	all := r.frames
+	for r.sent += n; len(r.frames) > 0 && r.sent >= len(r.frames[0].bytes); r.frames = r.frames[1:] {
+		r.sent -= len(r.frames[0].bytes)
+	}
+	return all[:len(all)-len(r.frames)]
+}
+
+func join(dst []byte, frames []frame) []byte {
+	for _, f := range frames {
+		dst = append(dst, f.bytes...)
+	}
+	return dst
+}
+
+// send sends what the socket takes at once. The scheduler is not told of the
+// system call, since it does not wait: among thousands in a row that is a tenth of
+// the whole.
 func send(fd int32, b []byte) (n int, err error) {
-	n, err = unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+	sent, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+		return int(sent), nil
+	case unix.EAGAIN, unix.EINTR:
 		return 0, nil
 	}
-	return max(n, 0), err
+	return 0, errno
 }
 
 // written draws when the next heartbeat is due.
 func (s *socket) written() {
-	heartbeat := s.sub.broker.cfg.Heartbeat
+	heartbeat := s.loop.broker.cfg.Heartbeat
 	s.beat = s.loop.wheel.before(heartbeat - jitter(heartbeat/5))
 }
 
@@ -87,5 +170,5 @@ func (s *socket) due() tick {
 	if s.rest != nil {
 		return s.rest.deadline
 	}
-	return min(s.beat, s.end)
+	return min(s.beat, s.oldest)
 }

@@ -46,7 +46,7 @@ func TestWriter(t *testing.T) {
 
 // listen serves h on a socket with small buffers, so that a reader who does not
 // read is noticed soon.
-func listen(t *testing.T, version int, cfg stream.Config, h http.Handler) (url string, client *http.Client) {
+func listen(t testing.TB, version int, cfg stream.Config, h http.Handler) (url string, client *http.Client) {
 	const buffer = 64 << 10
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor != version {

@@ -56,6 +56,8 @@ func Run(t *testing.T, serve func(t *testing.T, cfg stream.Config) Server) {
 		{"signed", testSigned},
 		{"hiding", testHiding},
 		{"conflation", testConflation},
+		{"offers", testOffers},
+		{"offers of a slow reader", testBehind},
 		{"slow reader", testSlow},
 		{"dead reader", testDead},
 		{"client leaves", testLeaves},
@@ -574,6 +576,86 @@ func testConflation(t *testing.T, start start) {
 	long := strings.Repeat("n", 30_000)
 	p = n.open(t, "g", published(shown("u", 1, "g", "1"+long), shown("u", 2, "g", "2"+long), shown("u", 3, "g", "3"+long)))
 	p.want(wantShown("u", 3, "2"+long, "3"+long))
+}
+
+// offer is an event that is not conflated, of about size bytes.
+func offer(i, size int) *stream.Event {
+	return newEvent(stream.Fields{Type: "offer", Data: fmt.Appendf(nil, `{"id":"%d","data":"%s"}`, i, pad[:size]), ID: stream.ID{Version: uint64(i + 1), Tag: "o"}})
+}
+
+func wantOffer(i, size int) Event {
+	return Event{"offer", fmt.Sprintf(`{"id":"%d","data":"%s"}`, i, pad[:size]), fmt.Sprintf("%d-o", i+1), -1}
+}
+
+// testOffers: each comes, in order, to those of its topic or to all, also what
+// came before the stream was served.
+func testOffers(t *testing.T, start start) {
+	n := start(nil)
+	send := func(topic string, i, want int) {
+		t.Helper()
+		if got := n.Send(connector, topic, offer(i, 10)); got != want {
+			t.Fatalf("offer %d to %s: taken by %d, want %d", i, topic, got, want)
+		}
+	}
+	send("a", 0, 0)
+	a := n.open(t, "a b", func(s *stream.Subscriber) {
+		s.Greet(greeting("a"))
+		send("a", 1, 1)
+		send("b", 2, 1)
+		n.publish(t, shown("u", 1, "a"), 1)
+	})
+	b := n.open(t, "b")
+	send("b", 3, 2)
+	all := func(*stream.Subscriber) bool { return true }
+	if got := n.SendEach(connector, all, offer(4, 10)); got != 2 {
+		t.Fatalf("taken by %d", got)
+	}
+	if got := n.SendEach("another", all, offer(5, 10)); got != 0 {
+		t.Fatalf("of another connector taken by %d", got)
+	}
+	a.want(greeted("a"), wantOffer(1, 10), wantOffer(2, 10), wantShown("u", 1), wantOffer(3, 10), wantOffer(4, 10))
+	b.want(wantOffer(3, 10), wantOffer(4, 10))
+	for i := range 500 { // more than may wait, to readers who keep up
+		send("b", i, 2)
+		a.want(wantOffer(i, 10))
+		b.want(wantOffer(i, 10))
+	}
+	a.sub.End(stream.ReasonRevoked, 0)
+	send("b", 6, 1)
+	a.wantClose(stream.ReasonRevoked)
+	b.want(wantOffer(6, 10))
+}
+
+// testBehind: offers wait for a reader who does not read, up to the bound; then
+// the stream ends, and what it had taken comes first, whole and in order.
+func testBehind(t *testing.T, start start) {
+	n := start(func(c *stream.Config) { c.WriteTimeout, c.Backlog = patience, 8 })
+	slow, quick := n.open(t, "a"), n.open(t, "a")
+	sent := 0
+	for began := time.Now(); ; sent++ {
+		if time.Since(began) > patience {
+			t.Fatalf("%d offers of 60 KB wait", sent)
+		}
+		if n.Send(connector, "a", offer(sent, len(pad))) == 1 {
+			quick.want(wantOffer(sent, len(pad)))
+			break
+		}
+		quick.want(wantOffer(sent, len(pad))) // which paces this loop
+	}
+	if got := n.Send(connector, "a", offer(sent+1, len(pad))); got != 1 {
+		t.Fatalf("taken by %d, of which one has ended", got)
+	}
+	for i := range sent + 1 {
+		e := slow.next()
+		if e == wantOffer(i, len(pad)) {
+			continue
+		}
+		if e.Type != "close" || !strings.HasPrefix(e.Data, `{"message":"behind"`) || sent-i > 8 {
+			t.Fatalf("instead of offer %d of %d: %.80v", i, sent, e)
+		}
+		break
+	}
+	slow.wantEnd(stream.ReasonBehind)
 }
 
 // big is a state of user of about 60 KB.

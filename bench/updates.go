@@ -1,0 +1,407 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The ways in which the updates of users are sent.
+const (
+	ViaNotifications = "notifications" // signed, as Hull sends them
+	ViaUsers         = "users"         // the operators' route
+)
+
+// via tells whether cfg has what this way needs.
+func (c Config) via(way string) error {
+	switch {
+	case way == ViaNotifications && (c.Sign == nil || c.Configuration == nil):
+		return errors.New("notifications need the connector's secret and a key that signs")
+	case way == ViaUsers && c.AdminKey == "":
+		return errors.New("the route for users needs an admin key")
+	case way != ViaNotifications && way != ViaUsers:
+		return fmt.Errorf("via: %q is neither %s nor %s", way, ViaNotifications, ViaUsers)
+	}
+	return nil
+}
+
+// updates sends the updates of users, each request with those of several, and
+// knows when each was due.
+//
+// A connection has users of its own, and sends the next request when the one
+// before was answered: so a user's updates arrive in their order. Users take
+// turns, so that all of a request are different.
+type updates struct {
+	session *session
+	via     string
+	batch   int // messages of a request
+	size    int // bytes of what a message carries
+	epoch   uint32
+	users   int
+	lanes   []*lane
+	began   int64    // clock
+	period  int64    // nanoseconds between two requests, over all lanes; 0: when answered
+	retry   bool     // send again what the server asks to be sent again
+	latest  []uint32 // by user: the last sequence number that was taken
+
+	refused, repeated, accepted, unsent atomic.Int64
+}
+
+// lane is one connection with its users.
+type lane struct {
+	number, lanes int
+	users         int // those whose number modulo lanes is this lane's
+	requests      int
+	due           []atomic.Int64 // of each request, clock
+	headers       []string
+	ids           []string
+	answers       hist
+}
+
+// newUpdates prepares so many requests over at most conns connections. Signatures
+// are made here: they take a millisecond each, which would be of the measurement.
+func newUpdates(ctx context.Context, s *session, via string, users, conns, batch, size, requests int, rate float64) (*updates, error) {
+	s.epoch++
+	u := &updates{session: s, via: via, batch: batch, size: size, epoch: s.epoch, users: users, latest: make([]uint32, users)}
+	if rate > 0 {
+		u.period = int64(float64(batch) / rate * 1e9)
+	}
+	conns = min(conns, max(1, users/batch), requests)
+	for i := range conns {
+		l := &lane{number: i, lanes: conns, users: share(users, conns, i), requests: share(requests, conns, i)}
+		l.due = make([]atomic.Int64, l.requests)
+		u.lanes = append(u.lanes, l)
+	}
+	return u, u.sign(ctx, requests)
+}
+
+// introduce sends each user once, as fast as it is answered.
+func (s *session) introduce(ctx context.Context, present **updates, via string, users, conns, batch, size int) error {
+	conns = min(conns, max(1, users/batch))
+	lane := (users + conns - 1) / conns // users of the longest
+	u, err := newUpdates(ctx, s, via, users, conns, batch, size, conns*((lane+batch-1)/batch), 0)
+	if err != nil {
+		return err
+	}
+	u.retry = true
+	s.engine.locked(func() { *present = u })
+	s.progress.say("%d users are introduced", users)
+	o, err := u.measure(ctx)
+	if err == nil && !o.sound() {
+		o.failures(s.result)
+		err = errors.New("users could not be introduced")
+	}
+	return err
+}
+
+// share is the part of the i-th of so many.
+func share(n, of, i int) int {
+	part := n / of
+	if i < n%of {
+		part++
+	}
+	return part
+}
+
+func (u *updates) sign(ctx context.Context, requests int) error {
+	s, done := u.session, 0
+	for _, l := range u.lanes {
+		for i := range l.requests {
+			if u.via == ViaUsers {
+				l.headers = append(l.headers, "Authorization: Bearer "+s.cfg.AdminKey+"\r\n")
+				continue
+			}
+			id := fmt.Sprintf("bench-%s-%08x-%d-%d", s.run, u.epoch, l.number, i)
+			var lines strings.Builder
+			for name, values := range s.cfg.Sign(id) {
+				if name != "Content-Type" {
+					fmt.Fprintf(&lines, "%s: %s\r\n", name, values[0])
+				}
+			}
+			l.headers, l.ids = append(l.headers, lines.String()), append(l.ids, id)
+			if done++; done%100 == 0 {
+				s.progress.say("%d of %d notifications are signed", done, requests)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// message is the user of the i-th message of a lane, and its sequence number.
+func (l *lane) message(i int) (user int, seq uint32) {
+	return i%l.users*l.lanes + l.number, uint32(i/l.users + 1)
+}
+
+// dueAt is when this update of a user was due, or 0.
+func (u *updates) dueAt(user int, seq uint32) int64 {
+	l := u.lanes[user%len(u.lanes)]
+	request := ((int(seq)-1)*l.users + user/len(u.lanes)) / u.batch
+	if request >= l.requests {
+		return 0
+	}
+	return l.due[request].Load()
+}
+
+// send sends everything and returns when all was answered, or when what is due
+// could not be sent within five seconds of its end.
+func (u *updates) send(ctx context.Context) error {
+	u.began = clock() + int64(20*time.Millisecond)
+	if u.period > 0 {
+		for _, l := range u.lanes {
+			for i := range l.due {
+				l.due[i].Store(u.began + int64(i*l.lanes+l.number)*u.period)
+			}
+		}
+	}
+	errs := make([]error, len(u.lanes))
+	var sending sync.WaitGroup
+	for i, l := range u.lanes {
+		sending.Go(func() { errs[i] = u.sendLane(ctx, l) })
+	}
+	sending.Wait()
+	return errors.Join(errs...)
+}
+
+func (u *updates) sendLane(ctx context.Context, l *lane) error {
+	c := u.session.server.client(l.number)
+	defer c.close()
+	for i := range l.requests {
+		if u.period > 0 {
+			due := l.due[i].Load()
+			if err := sleep(ctx, time.Duration(due-clock())); err != nil {
+				return err
+			}
+			if late := u.began + int64(l.requests*l.lanes)*u.period + int64(5*time.Second); clock() > late {
+				u.unsent.Add(int64((l.requests - i) * u.batch))
+				return nil
+			}
+		} else {
+			l.due[i].Store(clock())
+		}
+		if err := u.sendOne(ctx, c, l, i); err != nil {
+			return err
+		}
+		u.session.progress.say("%d messages were taken, %d were not", u.accepted.Load(), u.refused.Load())
+	}
+	return nil
+}
+
+// maxRepeats is how many times a notification is sent again when flow control
+// asks for it: longer than a server needs to recover from anything but its end.
+const maxRepeats = 20
+
+func (u *updates) sendOne(ctx context.Context, c *client, l *lane, i int) error {
+	request := u.request(l, i)
+	for try := 0; ; try++ {
+		sent := clock()
+		a, err := c.do(ctx, request)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		taken := a.status == 200 || a.status == 202
+		if taken {
+			l.answers.add(clock() - sent)
+			u.accepted.Add(int64(u.batch))
+			for j := range u.batch {
+				user, seq := l.message(i*u.batch + j)
+				u.latest[user] = seq
+			}
+			return nil
+		}
+		u.noteRefusal(a, err)
+		if !u.retry || err != nil || try == maxRepeats || a.status < 500 && a.status != 429 {
+			u.refused.Add(int64(u.batch))
+			if a.status == 401 || a.status == 403 || a.status == 404 {
+				return fmt.Errorf("the server answers %d to what is sent via %s", a.status, u.via)
+			}
+			return nil
+		}
+		u.repeated.Add(1)
+		if err := sleep(ctx, max(a.wait, time.Second)); err != nil { // Hull: "in" of a retry is a second
+			return err
+		}
+	}
+}
+
+func (u *updates) noteRefusal(a answer, err error) {
+	e := u.session.engine
+	switch {
+	case err != nil:
+		e.note("sending: " + err.Error())
+		return
+	case a.status == 429:
+		e.limit(limitKeys(u.via, a.status))
+	}
+	e.note(strings.TrimSpace(fmt.Sprintf("%s %d %s", u.via, a.status, member(a.body, "code"))))
+}
+
+// request is the i-th of a lane.
+func (u *updates) request(l *lane, i int) []byte {
+	body := make([]byte, 0, 512+u.batch*(220+u.size))
+	path := "/smart-notifier"
+	if u.via == ViaUsers {
+		path = "/api/v1/connectors/" + u.session.server.connector + "/users"
+	} else {
+		body = append(body, `{"notification_id":"`+l.ids[i]+`","channel":"user:update","configuration":`...)
+		body = append(body, u.session.cfg.Configuration...)
+		body = append(body, `,"messages":`...)
+	}
+	for j := range u.batch {
+		user, seq := l.message(i*u.batch + j)
+		separator := byte(',')
+		if j == 0 {
+			separator = '['
+		}
+		body = append(body, separator)
+		body = append(body, `{"user":{"id":"`+u.session.user(user)+`","anonymous_ids":["`+u.session.visitor(user)+`"],"`+u.session.cfg.Trait+`":"`...)
+		body = mark{u.epoch, uint32(user), seq}.appendPadded(body, u.size)
+		body = append(body, `"},"account":{},"segments":[],"account_segments":[],"events":[]}`...)
+	}
+	body = append(body, ']')
+	if u.via == ViaNotifications {
+		body = append(body, '}')
+	}
+	return u.session.server.post(l.number, path, l.headers[i], body)
+}
+
+// sink counts the updates that arrive. What was replaced by a newer one counts as
+// conflated, and its latency is that of the newer one, which is when the page knew.
+func (u *updates) sink(t *tally, s *stream, e event, now int64) {
+	if string(e.kind) != "user.update" {
+		return
+	}
+	if version, ok := versionOf(e.id); ok {
+		switch {
+		case version == s.version:
+			t.duplicated++
+			return
+		case version < s.version:
+			t.backwards++
+		}
+		s.version = max(s.version, version)
+	}
+	m, ok := findMark(e.data)
+	switch {
+	case !ok || m.epoch != u.epoch:
+		t.stale++ // of an earlier step
+		return
+	case m.topic != uint32(s.topic):
+		t.misrouted++
+		return
+	case m.seq < s.last:
+		t.backwards++
+		return
+	case m.seq == s.last:
+		t.duplicated++
+		return
+	}
+	for seq := s.last + 1; seq <= m.seq; seq++ {
+		if due := u.dueAt(int(s.topic), seq); due > 0 {
+			t.latency.add(now - due)
+		}
+	}
+	t.conflated += int64(m.seq - s.last - 1)
+	t.delivered++
+	t.lastArrival = now
+	s.last = m.seq
+}
+
+// versionOf is what an event's id starts with: docs/protocol.md, version-tag.
+func versionOf(id []byte) (version int64, ok bool) {
+	for i, c := range id {
+		if c == '-' {
+			return version, i > 0
+		}
+		if c < '0' || c > '9' || i > 17 {
+			return 0, false
+		}
+		version = version*10 + int64(c-'0')
+	}
+	return 0, false
+}
+
+// behind is how many streams have not got the latest state of their user.
+func (u *updates) behind() (n int) {
+	u.session.engine.each(func(s *stream) {
+		if s.state == open && s.last < u.latest[s.topic] {
+			n++
+		}
+	})
+	return n
+}
+
+// answers are the durations of all answers.
+func (u *updates) answers() (h hist) {
+	for _, l := range u.lanes {
+		h.merge(&l.answers)
+	}
+	return h
+}
+
+// outcome is what came of the updates.
+type outcome struct {
+	tally   tally
+	answers hist
+	lost    int
+	sent    int64 // messages that were taken
+	seconds float64
+	rate    float64 // at which they were taken
+	cpu     float64 // seconds of the server
+	unsent  int64
+	refused int64
+}
+
+// measure sends everything, waits for what arrives, and counts.
+func (u *updates) measure(ctx context.Context) (o outcome, err error) {
+	s := u.session
+	s.engine.each(func(st *stream) { st.last = 0 })
+	s.engine.take()
+	cpu, began := s.serverCPU(), clock()
+	if err := u.send(ctx); err != nil {
+		return o, err
+	}
+	sent := clock()
+	if err := s.settle(ctx, func() bool { return u.behind() == 0 }); err != nil {
+		return o, err
+	}
+	o.cpu = s.serverCPU() - cpu
+	o.lost = u.behind()
+	o.tally, o.answers = s.engine.take(), u.answers()
+	o.sent, o.unsent, o.refused = u.accepted.Load(), u.unsent.Load(), u.refused.Load()
+	o.seconds = float64(max(sent, o.tally.lastArrival)-began) / 1e9
+	o.rate = float64(o.sent) / (float64(sent-began) / 1e9)
+	return o, nil
+}
+
+// failures say in the result what is wrong with o.
+func (o *outcome) failures(r *Result) {
+	for _, f := range []struct {
+		n    int64
+		what string
+	}{
+		{int64(o.lost), "%d streams did not get the latest state of their user"},
+		{o.unsent, "%d messages could not be sent in time"},
+		{o.refused, "%d messages were not taken"},
+		{o.tally.duplicated, "%d events arrived twice"},
+		{o.tally.backwards, "%d events had an older version than one before"},
+		{o.tally.misrouted, "%d events were somebody else's"},
+	} {
+		if f.n > 0 {
+			r.fail(f.what, f.n)
+		}
+	}
+}
+
+// sound tells whether nothing is wrong with o.
+func (o *outcome) sound() bool {
+	r := &Result{}
+	o.failures(r)
+	return r.Passed()
+}
