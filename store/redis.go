@@ -131,6 +131,8 @@ func (s *Redis) failed(ctx context.Context, doing string, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	case isOver(ctx):
+		return fmt.Errorf("%s: %w", doing, context.DeadlineExceeded)
 	case errors.Is(err, context.DeadlineExceeded):
 		return unavailable{fmt.Errorf("%s: Redis has not answered within %v", doing, s.cfg.Timeout)}
 	}
@@ -139,6 +141,13 @@ func (s *Redis) failed(ctx context.Context, doing string, err error) error {
 		return err
 	}
 	return unavailable{err}
+}
+
+// isOver tells whether ctx's time is over: a connection, which has the same
+// deadline, may say so before ctx does.
+func isOver(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 // isLasting tells whether to try again would not help.
