@@ -277,7 +277,7 @@ func TestReactorSlowReaderIsSmall(t *testing.T) {
 // A reader who reads without a pause is not dropped, however much waits for it.
 func TestReactorSteadyReader(t *testing.T) {
 	cfg := stream.DefaultConfig()
-	cfg.WriteTimeout = time.Second
+	cfg.WriteTimeout = 500 * time.Millisecond
 	b := stream.New(cfg, streamtest.Farewell)
 	react(t, b)
 	url, ended := subscribing(t, b, func(*stream.Subscriber) {})
