@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -389,7 +390,7 @@ func cutOff(t *testing.T) (d distant, cut func()) {
 			return err
 		}()
 	}()
-	if err := <-made; errors.Is(err, unix.EPERM) {
+	if err := <-made; errors.Is(err, unix.EPERM) && os.Getenv("CI") == "" {
 		t.Skipf("only for who may: %v", err)
 	} else if err != nil {
 		t.Fatal(err)
