@@ -282,11 +282,10 @@ func TestBusReferences(t *testing.T) {
 	n := newNodes(t, server.URL())
 	listened := func() int { return len(server.Do("PUBSUB", "CHANNELS", "hb:@u*").([]any)) }
 	first, second := n.follow(stream.UserChannel, "a"), n.follow(stream.UserChannel, "a")
+	other := n.follow(stream.UserChannel, "b")
 	first.Release()
-	time.Sleep(200 * time.Millisecond) // longer than it lingers
-	if got := listened(); got != 1 {
-		t.Fatalf("%d channels, want 1", got)
-	}
+	other.Release() // later, so that first has lingered when this one is gone
+	storetest.Eventually(t, "one channel is listened to", func() bool { return listened() == 1 })
 	n.put(user("a", "1"))
 	n.hears("c/a 1 topics [] gone [] news ")
 	second.Release()
