@@ -168,6 +168,35 @@ func (m *Message) State() []byte {
 	return closeWith(state, '}')
 }
 
+// EventNames are m's events without all but their names, as ParseUpdate takes
+// them; nil: there are none. The result belongs to the caller.
+func (m *Message) EventNames() []byte {
+	names := []byte{'['}
+	for i := 1; i < len(m.Events)-1; i = afterComma(m.Events, i) {
+		var name []byte
+		if name, _, i = pair(m.Events, i, "event", "event"); kindOf(name) == '"' {
+			names = append(append(append(names, `{"event":`...), name...), '}', ',')
+		}
+	}
+	if len(names) == 1 {
+		return nil
+	}
+	return closeWith(names, ']')
+}
+
+// ParseUpdate reads what State and EventNames wrote. ErrNoUser: it is not a state.
+func ParseUpdate(state, events []byte) (Message, error) {
+	m, err := ParseState(state)
+	if err != nil || len(events) == 0 {
+		return m, err
+	}
+	if events, err = readJSON(events, maxDepth); err != nil {
+		return m, fmt.Errorf("reading the events of an update: %w", err)
+	}
+	m.Events = only('[', events)
+	return m, nil
+}
+
 // ParseState reads what State wrote. ErrNoUser: it is not a state.
 func ParseState(state []byte) (Message, error) {
 	state, err := readJSON(state, maxDepth)

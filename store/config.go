@@ -87,14 +87,14 @@ type RedisConfig struct {
 	// TLS; several hosts separated by commas, or ?cluster=true, are a Cluster;
 	// redis+sentinel://[user:password@]host:port,…/master[/db] asks Sentinels,
 	// whose own user and password are ?sentinel_username= and
-	// sentinel_password=. Required.
+	// sentinel_password=. Empty: there is no Redis, and OpenRedis fails.
 	URL string `mapstructure:"-"`
 	// Prefix (redis.prefix) begins all keys and channels, without braces.
 	// Channels know no database: two installations on one Redis need two.
 	// Default hb:.
 	Prefix string `mapstructure:"prefix"`
 	// UserTTL (redis.user_ttl) is how long a user is kept that is neither
-	// written nor read. 0: for ever; else 2h to 8760h. Default 720h.
+	// written, nor read, nor followed by a stream. 0: for ever; else 2h to 8760h. Default 720h.
 	UserTTL time.Duration `mapstructure:"user_ttl"`
 	// MaxUsers (redis.max_users) bounds the users of a connector: of those above
 	// it the longest unused are forgotten. It is kept in 16 parts, each with its
@@ -130,7 +130,7 @@ func DefaultRedisConfig() RedisConfig {
 func (c RedisConfig) Validate() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, err := parseRedisURL(c.URL); err != nil {
+	if _, err := parseRedisURL(c.URL); err != nil && c.URL != "" {
 		errs = append(errs, err)
 	}
 	if strings.ContainsAny(c.Prefix, "{}") {

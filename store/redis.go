@@ -36,8 +36,8 @@ func OpenRedis(cfg RedisConfig) (*Redis, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Sealer == nil {
-		return nil, errors.New("store: RedisConfig.Sealer is required")
+	if cfg.Sealer == nil || cfg.URL == "" {
+		return nil, errors.New("store: RedisConfig.URL and Sealer are required")
 	}
 	client, err := RedisClient(cfg)
 	if err != nil {
@@ -162,7 +162,8 @@ func isLasting(err error) bool {
 	text := refused.Error()
 	for _, prefix := range []string{"ERR ", "WRONGTYPE ", "CROSSSLOT "} {
 		if strings.HasPrefix(text, prefix) {
-			return !strings.HasPrefix(text, "ERR max number of clients")
+			return !strings.HasPrefix(text, "ERR max number of clients") &&
+				!strings.HasPrefix(text, "ERR The user executing the script") // may not: that is NOPERM elsewhere
 		}
 	}
 	return false

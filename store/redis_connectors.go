@@ -69,7 +69,7 @@ func (s *Redis) Connectors(ctx context.Context) ([]Connector, error) {
 	for id, record := range records {
 		c, err := s.connector(id, record)
 		switch {
-		case errors.Is(err, ErrSealed):
+		case errors.Is(err, ErrSealed), errors.Is(err, ErrNewer):
 			sealed = append(sealed, fmt.Errorf("connector %s: %w", id, err))
 		case err != nil:
 			return nil, fmt.Errorf("connector %s: %w", id, err)
@@ -126,7 +126,11 @@ func openSecrets(sealer Sealer, id string, sealed []byte) (secrets, error) {
 
 // PutConnector implements [Store].
 func (s *Redis) PutConnector(ctx context.Context, c Connector) (stored bool, err error) {
-	doing := "writing connector " + c.ID
+	return s.putConnector(ctx, "writing connector "+c.ID, c, "")
+}
+
+// putConnector is [Redis.PutConnector], and with mode "restore" [Redis.RestoreConnector].
+func (s *Redis) putConnector(ctx context.Context, doing string, c Connector, mode string) (stored bool, err error) {
 	leave, err := s.enter(ctx, doing)
 	if err != nil {
 		return false, err
@@ -142,7 +146,7 @@ func (s *Redis) PutConnector(ctx context.Context, c Connector) (stored bool, err
 	}
 	put := &call{
 		script: connectorScript, key: s.cfg.connectorsKey(),
-		args: []any{c.ID, encodeTime(c.UpdatedAt), c.ConfigDigest, rest, s.clock()},
+		args: []any{c.ID, encodeTime(c.UpdatedAt), c.ConfigDigest, rest, s.clock(), mode},
 	}
 	if err := s.run(ctx, doing, []*call{put}); err != nil {
 		return false, err

@@ -8,24 +8,36 @@ import (
 	"strings"
 )
 
-// putting is one user's way through a Put.
+// putting is one user's way through a Put or a Restore.
 type putting struct {
 	user   User
+	exact  []byte   // of a Restore: the version of the state, as scripts have it
 	topics []string // sorted, each once
-	packed []byte   // the version, as scripts have it
+	packed []byte   // the version with which the topics are claimed, as scripts have it
 	claim  bool     // the topics are to be claimed
+	guest  bool     // for a Put of another that may be under way, and does the rest
 	lost   []string // named before, and not now
-	moved  bool     // a topic led to somebody else
 	call   *call
 	ops    []*topicOp
 	result *Written
+}
+
+func newPutting(u User, result *Written) *putting {
+	return &putting{user: u, topics: slices.Compact(slices.Sorted(slices.Values(u.Topics))), result: result}
 }
 
 // topicOp is the change of one topic's key.
 type topicOp struct {
 	kind, topic string
 	call        *call
+	refused     bool // it stays another's, and its user is relieved of it
 	relieve     []*relief
+	confirm     *call
+}
+
+// took tells whether op is a claim of what was somebody else's.
+func (op *topicOp) took() bool {
+	return op.kind != "drop" && !op.refused && len(op.relieve) > 0
 }
 
 // relief takes a topic from a user that it does not lead to any more.
@@ -42,53 +54,62 @@ type relief struct {
 // The users take the same few round trips, whether they are one or a thousand;
 // a user that occurs again, or a topic that two name, begins anew.
 func (s *Redis) Put(ctx context.Context, connectorID string, users []User) ([]Written, error) {
-	doing := "writing 1 user"
-	if len(users) != 1 {
-		doing = fmt.Sprintf("writing %d users", len(users))
-	}
+	doing := "writing " + countUsers(len(users))
 	leave, err := s.enter(ctx, doing)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	began := context.WithoutCancel(ctx) // what has begun is not interrupted
 	written := make([]Written, len(users))
-	var keys []string
-	for start := 0; start < len(users); {
-		wave := nextWave(users[start:], written[start:])
-		if err := s.putWave(began, doing, connectorID, wave); err != nil {
-			return nil, err
-		}
-		start += len(wave)
-		if s.cfg.WaitReplicas > 0 {
-			keys = append(keys, s.keysOf(connectorID, wave)...)
-		}
+	all := make([]*putting, len(users))
+	for i, u := range users {
+		all[i] = newPutting(u, &written[i])
 	}
-	if err := s.replicated(began, doing, keys); err != nil {
+	began := context.WithoutCancel(ctx) // what has begun is not interrupted
+	if err := s.putAll(began, doing, connectorID, all); err != nil {
 		return nil, err
 	}
 	return written, s.bound(began, connectorID, users)
 }
 
-// nextWave takes from users as many as can be written side by side: each once,
-// and no topic named by two.
-func nextWave(users []User, written []Written) []*putting {
-	const most = 1000
-	var wave []*putting
-	ids, named := make(map[string]bool), make(map[string]bool)
-	for i, u := range users {
-		if i == most || ids[u.ID] || slices.ContainsFunc(u.Topics, func(t string) bool { return named[t] }) {
-			break
+func countUsers(n int) string {
+	if n == 1 {
+		return "1 user"
+	}
+	return fmt.Sprintf("%d users", n)
+}
+
+// putAll writes users, wave by wave.
+func (s *Redis) putAll(ctx context.Context, doing, connectorID string, all []*putting) error {
+	var keys []string
+	for len(all) > 0 {
+		wave := all[:nextWave(all)]
+		all = all[len(wave):]
+		if err := s.putWave(ctx, doing, connectorID, wave); err != nil {
+			return err
 		}
-		ids[u.ID] = true
-		for _, t := range u.Topics {
+		if s.cfg.WaitReplicas > 0 {
+			keys = append(keys, s.keysOf(connectorID, wave)...)
+		}
+	}
+	return s.replicated(ctx, doing, keys)
+}
+
+// nextWave returns how many of the users can be written side by side: each once,
+// and no topic named by two.
+func nextWave(all []*putting) int {
+	const most = 1000
+	ids, named := make(map[string]bool), make(map[string]bool)
+	for i, p := range all {
+		if i == most || ids[p.user.ID] || slices.ContainsFunc(p.topics, func(t string) bool { return named[t] }) {
+			return i
+		}
+		ids[p.user.ID] = true
+		for _, t := range p.topics {
 			named[t] = true
 		}
-		wave = append(wave, &putting{
-			user: u, topics: slices.Compact(slices.Sorted(slices.Values(u.Topics))), result: &written[i],
-		})
 	}
-	return wave
+	return len(all)
 }
 
 // putWave writes users, and then what their topics take:
@@ -113,18 +134,29 @@ func (s *Redis) putWave(ctx context.Context, doing, connectorID string, wave []*
 	return s.done(ctx, doing, connectorID, changed)
 }
 
-// done notes with users and topics that nothing is left half done.
+// done notes with users and topics that nothing is left half done. It fails when
+// Redis has lost a user meanwhile: nobody may have heard of it.
 func (s *Redis) done(ctx context.Context, doing, connectorID string, changed []*putting) error {
-	var calls []*call
+	var calls, users []*call
 	for _, p := range changed {
 		for _, op := range p.ops {
-			if op.kind == "claim" && len(op.relieve) > 0 {
+			if op.took() {
 				calls = append(calls, s.topicCall(connectorID, "settle", op.topic, p))
 			}
 		}
-		calls = append(calls, s.userCall(connectorID, p, "done"))
+		if !p.guest {
+			users = append(users, s.userCall(connectorID, p, "done"))
+		}
 	}
-	return s.run(ctx, doing, calls)
+	if err := s.run(ctx, doing, append(calls, users...)); err != nil {
+		return err
+	}
+	for _, c := range users {
+		if there, err := c.cmd.Int(); err == nil && there < 0 {
+			return unavailable{fmt.Errorf("%s: Redis has lost what was written", doing)}
+		}
+	}
+	return nil
 }
 
 // keysOf returns those that putWave has written.
@@ -151,6 +183,7 @@ func (s *Redis) putRecords(ctx context.Context, doing, connectorID string, wave 
 			encodeTime(p.user.StateAt), encodeTopics(p.topics), p.user.State,
 			s.cfg.UserTTL.Milliseconds(), refresh, s.clock(),
 			s.publish, s.cfg.UserChannel(connectorID, p.user.ID), encodeTime(p.user.Accepted), p.user.News,
+			p.exact,
 		}}
 		calls = append(calls, p.call)
 	}
@@ -180,11 +213,16 @@ func (p *putting) written() error {
 	p.packed = []byte(packed)
 	p.result.Version = binary.BigEndian.Uint64(p.packed)
 	p.result.Stale = status == 0
-	if p.claim = claim == 1; !p.claim {
+	if p.claim = claim != 0; !p.claim {
 		return nil
 	}
 	before, _ := answer[3].(string)
 	named, err := decodeTopics([]byte(before))
+	if p.result.Stale { // it is there, but its topics' keys may be lost
+		since, _ := answer[4].(string)
+		p.topics, p.packed, p.guest = named, []byte(since), claim == 2
+		return err
+	}
 	for _, topic := range named {
 		if _, ok := slices.BinarySearch(p.topics, topic); !ok {
 			p.lost = append(p.lost, topic)
@@ -206,8 +244,12 @@ func (s *Redis) claimTopics(ctx context.Context, doing, connectorID string, chan
 		for _, topic := range p.lost {
 			op("drop", topic)
 		}
+		claim := "claim"
+		if p.exact != nil {
+			claim = "restore"
+		}
 		for _, topic := range p.topics {
-			op("claim", topic)
+			op(claim, topic)
 		}
 	}
 	if err := s.run(ctx, doing, calls); err != nil {
@@ -227,6 +269,7 @@ func (s *Redis) claimTopics(ctx context.Context, doing, connectorID string, chan
 func (s *Redis) topicCall(connectorID, kind, topic string, p *putting) *call {
 	return &call{script: topicScript, key: s.cfg.topicKey(connectorID, topic), args: []any{
 		kind, p.user.ID, p.packed, 2 * s.cfg.UserTTL.Milliseconds(), s.publish, s.cfg.TopicChannel(connectorID, topic),
+		encodeTime(p.user.Accepted), p.user.News,
 	}}
 }
 
@@ -236,52 +279,66 @@ func (p *putting) moves(op *topicOp) error {
 	if err != nil {
 		return err
 	}
-	if len(answer)%2 == 1 {
+	if len(answer) > 0 {
 		switch answer[0] {
 		case int64(-1):
 			return fmt.Errorf("a topic in Redis was %w", ErrNewer)
 		case int64(1):
 			p.lost = append(p.lost, op.topic)
+		case int64(2):
+			op.refused = true
+			to, _ := answer[1].(string)
+			if !p.guest {
+				op.relieve = []*relief{newRelief(op.topic, p.user.ID, string(p.packed), to)}
+			}
+			return nil
 		}
+	}
+	if len(answer)%2 == 1 {
 		answer = answer[1:]
 	}
 	for ; len(answer) >= 2; answer = answer[2:] {
 		from, _ := answer[0].(string)
 		claimed, _ := answer[1].(string)
-		p.moved = true
-		op.relieve = append(op.relieve, &relief{op.topic, from, &call{script: topicsScript, args: []any{claimed, "lose", op.topic, p.user.ID}}})
+		op.relieve = append(op.relieve, newRelief(op.topic, from, claimed, p.user.ID))
 	}
 	return nil
 }
 
+// newRelief is that of a user who claimed the topic with that version.
+func newRelief(topic, from, claimed, to string) *relief {
+	return &relief{topic, from, &call{script: topicsScript, args: []any{claimed, "lose", topic, to}}}
+}
+
 // relieveUsers takes the topics that have moved from those they led to before.
 // It asks first whether their new user still names them: a newer write of that
-// user, of another node, may have overtaken this one and gone back on them.
+// user, of another node, may have overtaken this one and gone back on them, or
+// another user have taken them.
 func (s *Redis) relieveUsers(ctx context.Context, doing, connectorID string, changed []*putting) error {
-	moved := slices.DeleteFunc(slices.Clone(changed), func(p *putting) bool { return !p.moved })
-	if len(moved) == 0 {
-		return nil
-	}
 	var calls []*call
-	for _, p := range moved {
-		p.call = s.userCall(connectorID, p, "confirm")
-		calls = append(calls, p.call)
+	for _, p := range changed {
+		for _, op := range p.ops {
+			if op.took() {
+				op.confirm = s.userCall(connectorID, p, "confirm", op.topic)
+				calls = append(calls, op.confirm)
+			}
+		}
 	}
 	if err := s.run(ctx, doing, calls); err != nil {
 		return err
 	}
 	calls = nil
-	for _, p := range moved {
-		holds, err := p.call.cmd.Int()
-		if err != nil {
-			return s.failed(ctx, doing, err)
-		}
+	for _, p := range changed {
 		for _, op := range p.ops {
-			if op.kind == "claim" && holds == 0 {
-				if len(op.relieve) > 0 {
-					calls = append(calls, s.topicCall(connectorID, "undo", op.topic, p))
+			if op.took() {
+				holds, err := op.confirm.cmd.Int()
+				if err != nil {
+					return s.failed(ctx, doing, err)
 				}
-				op.relieve = nil
+				if holds == 0 {
+					calls = append(calls, s.topicCall(connectorID, "undo", op.topic, p))
+					op.relieve = nil
+				}
 			}
 			for _, r := range op.relieve {
 				r.call.key = s.cfg.userKey(connectorID, r.from)
@@ -294,15 +351,15 @@ func (s *Redis) relieveUsers(ctx context.Context, doing, connectorID string, cha
 }
 
 // userCall is a step on p's record.
-func (s *Redis) userCall(connectorID string, p *putting, step string) *call {
-	return &call{script: topicsScript, key: s.cfg.userKey(connectorID, p.user.ID), args: []any{p.packed, step}}
+func (s *Redis) userCall(connectorID string, p *putting, step ...any) *call {
+	return &call{script: topicsScript, key: s.cfg.userKey(connectorID, p.user.ID), args: append([]any{p.packed}, step...)}
 }
 
 // settle says what became of p's topics.
 func (p *putting) settle(wave []*putting) {
 	p.result.Gone = p.lost
 	for _, op := range p.ops {
-		if op.kind != "claim" || len(op.relieve) == 0 {
+		if !op.took() {
 			continue
 		}
 		r := op.relieve[0] // whom it led to; of another, an earlier Put has told

@@ -187,7 +187,7 @@ func TestRedisWarnings(t *testing.T) {
 func TestRedisFrozenAndGone(t *testing.T) {
 	server := storetest.Redis(t)
 	cfg := redisConfig(server.URL())
-	cfg.Timeout = 200 * time.Millisecond
+	cfg.Timeout = time.Second
 	s := openRedis(t, cfg)
 	put(t, s, users("u", 1))
 	fails := func(want string) {
@@ -203,7 +203,7 @@ func TestRedisFrozenAndGone(t *testing.T) {
 		} {
 			began := time.Now()
 			err := do()
-			if took := time.Since(began); took > 10*cfg.Timeout {
+			if took := time.Since(began); took > 5*cfg.Timeout {
 				t.Errorf("%s took %v", name, took)
 			}
 			wantTrouble(t, err, want)
@@ -326,34 +326,122 @@ func TestRedisNewer(t *testing.T) {
 	server.Do("SETRANGE", "hb:t:{c:id:u1}", 0, "\x02")
 	server.Do("HSET", "hb:connectors", "c", "\x02 what it is now")
 	_, snapshots := s.Snapshots(t.Context(), "c", []string{"u0"})
-	_, versions := s.Versions(t.Context(), "c", []string{"u0"})
+	_, heads := s.Heads(t.Context(), "c", []string{"u0"})
 	_, puts := s.Put(t.Context(), "c", users("u", 1))
+	_, leads := s.Leads(t.Context(), "c", []string{"id:u1"})
+	_, restores := s.Restore(t.Context(), "c", []store.Snapshot{{UserID: "u0", Version: 1 << 52}})
+	_, restoresTopic := s.Restore(t.Context(), "c", []store.Snapshot{{UserID: "new", Version: 1, Topics: []string{"id:u1"}}})
 	_, _, finds := s.Find(t.Context(), "c", []string{"id:u1"})
 	_, takes := s.Put(t.Context(), "c", []store.User{{ID: "other", Topics: []string{"id:u1"}}})
 	_, connector := s.Connector(t.Context(), "c")
 	_, connectors := s.Connectors(t.Context())
 	_, putConnector := s.PutConnector(t.Context(), store.Connector{ID: "c"})
 	for name, err := range map[string]error{
-		"Snapshots": snapshots, "Versions": versions, "Put": puts, "Find": finds, "taking a topic": takes,
+		"Snapshots": snapshots, "Heads": heads, "Put": puts, "Find": finds, "taking a topic": takes,
 		"Connector": connector, "Connectors": connectors, "PutConnector": putConnector,
+		"Leads": leads, "Restore": restores, "restoring a topic": restoresTopic,
 	} {
 		if !errors.Is(err, store.ErrNewer) {
 			t.Errorf("%s: %v, want ErrNewer", name, err)
 		}
 	}
+	if stored, err := s.RestoreConnector(t.Context(), store.Connector{ID: "c"}); stored || err != nil {
+		t.Errorf("restoring a connector over a newer one: stored %v, %v", stored, err)
+	}
 }
 
-func TestRedisVersions(t *testing.T) {
+// A redis_url can be shown, however it is written.
+func TestMaskRedisURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                           "",
+		"redis://host:6379/1":        "redis://host:6379/1",
+		"redis://:hunter2@host":      "redis://:********@host",
+		"redis://me:hunter2@a:1,b:2": "redis://me:********@a:1,b:2",
+		"rediss://hunter2@host":      "rediss://:********@host",
+		"redis://a:hunter2@b@host":   "redis://a:********@host",
+		"redis://a/0?cluster=true":   "redis://a/0?cluster=true",
+		"redis+sentinel://me:hunter2@a:1/m/0?sentinel_username=x&sentinel_password=hunter2": "redis+sentinel://me:********@a:1/m/0?********",
+		"redis+sentinel://a/m?sentinel%5fpassword=hunter2":                                  "redis+sentinel://a/m?********",
+		"redis://a/0?%zz=hunter2": "redis://a/0?********",
+		"hunter2":                 "********",
+	} {
+		if got := store.MaskRedisURL(url); got != want {
+			t.Errorf("%s: got %s, want %s", url, got, want)
+		}
+	}
+}
+
+// A head tells of a new state, and of a topic lost under the same version.
+func TestRedisHeads(t *testing.T) {
 	s := openRedis(t, redisConfig(storetest.Redis(t).URL()))
-	list := users("u", 3)
-	written, err := s.Put(t.Context(), "c", list)
+	put(t, s, users("u", 3))
+	before, err := s.Snapshots(t.Context(), "c", []string{"u0", "u1", "u2"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Versions(t.Context(), "c", []string{"u2", "unknown", "u0"})
-	if want := []uint64{written[2].Version, 0, written[0].Version}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %d, %v, want %d", got, err, want)
+	is := func(want ...bool) {
+		t.Helper()
+		heads, err := s.Heads(t.Context(), "c", []string{"u0", "u1", "u2", "unknown"})
+		if err != nil || heads[3] != (store.Head{}) {
+			t.Fatalf("got %v %v", heads, err)
+		}
+		var got []bool
+		for i := range before {
+			got = append(got, heads[i].Of(&before[i]))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("as before: got %v, want %v", got, want)
+		}
 	}
+	is(true, true, true)
+	put(t, s, users("u", 1))
+	is(false, true, true)
+	put(t, s, []store.User{{ID: "other", Topics: []string{"id:u1"}, State: []byte("1")}})
+	is(false, false, true)
+}
+
+// versions are those of heads.
+func versions(heads []store.Head, err error) ([]uint64, error) {
+	list := make([]uint64, len(heads))
+	for i, h := range heads {
+		list[i] = h.Version
+	}
+	return list, err
+}
+
+// The epoch is another one once a server has lost what it had, and only then.
+func TestRedisEpoch(t *testing.T) {
+	onRedis := func(t *testing.T, url string, servers ...*storetest.RedisServer) {
+		a, b := openRedis(t, redisConfig(url)), openRedis(t, redisConfig(url))
+		epoch := func(s *store.Redis) string {
+			t.Helper()
+			e, err := s.Epoch(t.Context())
+			if err != nil || e == "" {
+				t.Fatalf("got %q, %v", e, err)
+			}
+			return e
+		}
+		first := epoch(a)
+		if put(t, a, users("u", 3)); epoch(a) != first || epoch(b) != first {
+			t.Error("it is another one, and nothing was lost")
+		}
+		for _, s := range servers {
+			s.Do("FLUSHALL")
+			if next := epoch(b); next == first || epoch(a) != next {
+				t.Errorf("after a flush of %s: %q, before %q", s.Addr, next, first)
+			} else {
+				first = next
+			}
+		}
+	}
+	t.Run("one server", func(t *testing.T) {
+		server := storetest.Redis(t)
+		onRedis(t, server.URL(), server)
+	})
+	t.Run("Cluster", func(t *testing.T) {
+		servers, url := storetest.RedisCluster(t)
+		onRedis(t, url, servers...)
+	})
 }
 
 func TestRedisSealedAtRest(t *testing.T) {
@@ -407,7 +495,7 @@ func TestRedisSentinel(t *testing.T) {
 // dies, and what comes meanwhile is refused.
 func testFailover(t *testing.T, master *storetest.RedisServer, url string) {
 	cfg := redisConfig(url)
-	cfg.WaitReplicas, cfg.Timeout = 1, time.Second
+	cfg.WaitReplicas, cfg.Timeout = 1, waitTimeout
 	s := openRedis(t, cfg)
 	put(t, s, users("first", 1))
 
@@ -452,13 +540,13 @@ func testFailover(t *testing.T, master *storetest.RedisServer, url string) {
 	for id := range acknowledged {
 		ids = append(ids, id)
 	}
-	versions, err := s.Versions(t.Context(), "c", ids)
+	known, err := versions(s.Heads(t.Context(), "c", ids))
 	if err != nil {
 		t.Fatal(err)
 	}
 	lost := 0
 	for i, id := range ids {
-		if versions[i] < acknowledged[id] {
+		if known[i] < acknowledged[id] {
 			lost++
 		}
 	}
@@ -467,15 +555,38 @@ func testFailover(t *testing.T, master *storetest.RedisServer, url string) {
 	}
 }
 
+// waitTimeout leaves a write that waits for replicas a second, a quarter of it, to
+// hear that there are none.
+const waitTimeout = 4 * time.Second
+
 // Without as many replicas as it takes, a write is refused.
 func TestRedisWaitReplicas(t *testing.T) {
 	cfg := redisConfig(storetest.Redis(t).URL())
-	cfg.WaitReplicas, cfg.Timeout = 2, 100*time.Millisecond
+	cfg.WaitReplicas, cfg.Timeout = 2, waitTimeout
 	s := openRedis(t, cfg)
-	_, err := s.Put(t.Context(), "c", users("u", 1))
-	wantTrouble(t, err, "writing 1 user: it is written, but 0 of 2 replicas have it")
-	_, err = s.PutConnector(t.Context(), store.Connector{ID: "c"})
-	wantTrouble(t, err, "0 of 2 replicas")
+	for want, write := range map[string]func() error{
+		"writing 1 user: it is written, but 0 of 2 replicas have it": func() error {
+			_, err := s.Put(t.Context(), "c", users("u", 1))
+			return err
+		},
+		"restoring 1 user: it is written, but 0 of 2 replicas have it": func() error {
+			_, err := s.Restore(t.Context(), "c", []store.Snapshot{{UserID: "lost", Version: 1}})
+			return err
+		},
+		"writing connector c: it is written, but 0 of 2 replicas have it": func() error {
+			_, err := s.PutConnector(t.Context(), store.Connector{ID: "c"})
+			return err
+		},
+		"restoring connector lost: it is written, but 0 of 2 replicas have it": func() error {
+			_, err := s.RestoreConnector(t.Context(), store.Connector{ID: "lost"})
+			return err
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			wantTrouble(t, write(), want)
+		})
+	}
 }
 
 // A password is in no error.
@@ -503,6 +614,45 @@ func TestRedisPassword(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a password is told: %v", err)
+	}
+}
+
+// A Redis that is full can be read: its epoch too.
+func TestRedisFullEpoch(t *testing.T) {
+	server := storetest.Redis(t)
+	s := openRedis(t, redisConfig(server.URL()))
+	before, err := s.Epoch(t.Context())
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	after, fullErr := s.Epoch(t.Context())
+	if err != nil || fullErr != nil || after != before {
+		t.Errorf("got %q %v, then %q %v", before, err, after, fullErr)
+	}
+	server.Do("FLUSHALL")
+	_, err = s.Epoch(t.Context())
+	wantTrouble(t, err, "OOM")
+}
+
+// The user of an ACL that docs/cluster.md names can do all that a node does.
+func TestRedisACL(t *testing.T) {
+	server := storetest.Redis(t)
+	server.Do("ACL", "SETUSER", "beam", "on", ">pw", "~hb:*", "&hb:*", "+@read", "+@write", "+@scripting", "+@pubsub", "+@connection",
+		"+wait", "+info", "+cluster", "+time")
+	cfg := redisConfig("redis://beam:pw@" + server.Addr)
+	cfg.MaxUsers, cfg.WaitReplicas, cfg.Timeout = 16, 1, waitTimeout
+	s := openRedis(t, cfg)
+	_, err := s.PutConnector(t.Context(), store.Connector{ID: "c"})
+	wantTrouble(t, err, "0 of 1 replicas") // and no NOPERM
+	cfg.WaitReplicas = 0
+	s = openRedis(t, cfg)
+	put(t, s, users("u", 100))
+	_, err = s.Epoch(t.Context())
+	_, warnErr := s.Warnings(t.Context())
+	_, _, findErr := s.Find(t.Context(), "c", []string{"id:u1"})
+	if err := errors.Join(err, warnErr, s.Ping(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if findErr != nil && !errors.Is(findErr, store.ErrNotFound) {
+		t.Error(findErr)
 	}
 }
 

@@ -31,6 +31,40 @@ func RedisClient(cfg RedisConfig) (redis.UniversalClient, error) {
 	return redis.NewUniversalClient(o), nil
 }
 
+// MaskRedisURL is a redis_url that may be shown: without the passwords in it.
+func MaskRedisURL(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return mask(text)
+	}
+	authority, tail := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, tail = rest[:i], rest[i:]
+	}
+	if i := strings.LastIndex(authority, "@"); i >= 0 {
+		user, password, both := strings.Cut(authority[:i], ":")
+		if !both {
+			user, password = "", user
+		}
+		authority = user + ":" + mask(password) + authority[i:]
+	}
+	if path, query, ok := strings.Cut(tail, "?"); ok {
+		options, err := url.ParseQuery(query)
+		if err != nil || options.Has("sentinel_password") {
+			query = mask(query) // it may be written in many ways
+		}
+		tail = path + "?" + query
+	}
+	return scheme + "://" + authority + tail
+}
+
+func mask(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return "********"
+}
+
 // parseRedisURL reads scheme://user:password@host:port,…/db?options. No error
 // has a part of it that may be secret.
 func parseRedisURL(text string) (*redis.UniversalOptions, error) {

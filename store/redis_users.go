@@ -48,20 +48,50 @@ func (s *Redis) leads(ctx context.Context, doing, connectorID string, topics []s
 	return s.get(ctx, doing, keys)
 }
 
-// firstOf returns the user of the first topic that leads to one.
-func (s *Redis) firstOf(ctx context.Context, doing, connectorID string, topics, led []string) (Snapshot, int, error) {
-	var ids []string
-	users := make([]string, len(topics))
+// Leads returns for each of topics, in the same order, the id of the user that
+// the topic's key names, empty when there is no key. A key is a hint: a topic
+// leads to that user only if the user's record names it too, which the caller
+// finds in [Snapshot].Topics. It asks for 500 topics in a round trip, and does
+// not count as use. [ErrNewer]: one of the keys is of a newer hullbeam.
+func (s *Redis) Leads(ctx context.Context, connectorID string, topics []string) ([]string, error) {
+	doing := fmt.Sprintf("reading whom %d topics lead to", len(topics))
+	leave, err := s.enter(ctx, doing)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	led, err := s.leads(ctx, doing, connectorID, topics)
+	if err != nil {
+		return nil, err
+	}
+	return decodeLeads(doing, led)
+}
+
+// decodeLeads returns the users that the topics' keys name, empty for empty ones.
+func decodeLeads(doing string, led []string) ([]string, error) {
+	users := make([]string, len(led))
 	for i, data := range led {
 		if data == "" {
 			continue
 		}
 		var err error
 		if users[i], err = decodeTopicUser(data); err != nil {
-			return Snapshot{}, -1, fmt.Errorf("%s: %w", doing, err)
+			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
-		if !slices.Contains(ids, users[i]) {
-			ids = append(ids, users[i])
+	}
+	return users, nil
+}
+
+// firstOf returns the user of the first topic that leads to one.
+func (s *Redis) firstOf(ctx context.Context, doing, connectorID string, topics, led []string) (Snapshot, int, error) {
+	users, err := decodeLeads(doing, led)
+	if err != nil {
+		return Snapshot{}, -1, err
+	}
+	var ids []string
+	for i, id := range users {
+		if led[i] != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
 	snapshots, err := s.users(ctx, doing, connectorID, ids)
@@ -100,47 +130,6 @@ func (s *Redis) Snapshots(ctx context.Context, connectorID string, userIDs []str
 		s.renew(ctx, connectorID, f)
 	}
 	return snapshots, nil
-}
-
-// Versions returns the users' versions in the same order, 0 for those that are
-// not known. It reads a few bytes of each record, and does not count as use.
-func (s *Redis) Versions(ctx context.Context, connectorID string, userIDs []string) ([]uint64, error) {
-	doing := fmt.Sprintf("reading the versions of %d users", len(userIDs))
-	leave, err := s.enter(ctx, doing)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	versions := make([]uint64, 0, len(userIDs))
-	for ids := range slices.Chunk(userIDs, 10*readAtOnce) {
-		cmds := make([]*redis.StringCmd, len(ids))
-		err := s.do(ctx, doing, func(ctx context.Context) error {
-			_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-				for i, id := range ids {
-					cmds[i] = p.GetRange(ctx, s.cfg.userKey(connectorID, id), 0, 9)
-				}
-				return nil
-			})
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, cmd := range cmds {
-			var version uint64
-			if data := cmd.Val(); data != "" {
-				if err := checkFormat(data); err != nil {
-					return nil, fmt.Errorf("%s: %w", doing, err)
-				}
-				if len(data) < 10 {
-					return nil, fmt.Errorf("%s: %w", doing, errDamaged)
-				}
-				version = decodeVersion(data[2:10])
-			}
-			versions = append(versions, version)
-		}
-	}
-	return versions, nil
 }
 
 // known is a user that was read, with what is left of its record's life.
@@ -242,4 +231,42 @@ func (s *Redis) renew(ctx context.Context, connectorID string, user known, topic
 	if err == nil {
 		s.bound(ctx, connectorID, []User{{ID: user.UserID}})
 	}
+}
+
+// Renew prolongs the lives of users that are in use without being read, each with
+// the topics by which it is: it counts as use of them. Users that are not there
+// stay so.
+func (s *Redis) Renew(ctx context.Context, connectorID string, users []Snapshot) error {
+	doing := fmt.Sprintf("renewing %d users", len(users))
+	leave, err := s.enter(ctx, doing)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	for chunk := range slices.Chunk(users, readAtOnce) {
+		used := make([]User, len(chunk))
+		err := s.do(ctx, doing, func(ctx context.Context) error {
+			_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i, u := range chunk {
+					used[i].ID = u.UserID
+					if s.cfg.UserTTL == 0 {
+						continue
+					}
+					p.PExpire(ctx, s.cfg.userKey(connectorID, u.UserID), s.cfg.UserTTL)
+					for _, topic := range u.Topics {
+						p.PExpire(ctx, s.cfg.topicKey(connectorID, topic), 2*s.cfg.UserTTL)
+					}
+				}
+				return nil
+			})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := s.bound(ctx, connectorID, used); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -49,12 +49,12 @@ func (s *Redis) mastersOf(ctx context.Context, keys []string) (masters []redis.U
 	return masters, marks, nil
 }
 
-// markKey is a key in the slot of key.
+// markKey is a key in the slot of key, which begins with the prefix too.
 func markKey(key string) string {
 	if strings.Contains(key, "{") {
 		return key + ":wait"
 	}
-	return "{" + key + "}:wait"
+	return key + ":wait:{" + key + "}"
 }
 
 func (s *Redis) waitFor(ctx context.Context, master redis.UniversalClient, mark string) error {

@@ -33,9 +33,10 @@ type Store interface {
 	Connector(ctx context.Context, id string) (Connector, error)
 
 	// Connectors returns all connectors in the order of their ids. One whose
-	// secrets cannot be opened is left out and does not stop the others from
-	// being listed: then the connectors come together with an error that
-	// joins an [ErrSealed] for each that is missing.
+	// secrets cannot be opened, or which a newer hullbeam has written, is left out
+	// and does not stop the others from being listed: then the connectors come
+	// together with an error that joins an [ErrSealed] or [ErrNewer] for each that
+	// is missing.
 	Connectors(ctx context.Context) ([]Connector, error)
 
 	// PutConnector stores c, in place of what was stored under its id, unless

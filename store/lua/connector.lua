@@ -6,6 +6,7 @@
 -- ARGV[3]  its digest of the configuration; empty: the stored one stays
 -- ARGV[4]  the rest of the record
 -- ARGV[5]  the clock in us, for tests; empty: this server's
+-- ARGV[6]  restore: whatever is stored is newer; else empty
 -- Returns 0 stale, 1 stored, 2 what is stored is of a newer format.
 
 local zero = '\0\0\0\0\0\0\0\0'
@@ -26,6 +27,7 @@ end
 local stored, digest = zero, ''
 local record = redis.call('HGET', KEYS[1], ARGV[1])
 if record then
+  if ARGV[6] == 'restore' then return 0 end
   if string.byte(record) ~= 1 then return 2 end
   local size
   stored, size = struct.unpack('>c8I4', record, 2)

@@ -1,5 +1,6 @@
 -- Stores a user's state, gives it its version, and tells the nodes that serve
--- the user: one step. A stale state changes nothing.
+-- the user: one step. A stale state changes nothing. A state that is restored
+-- has its version, and is stale unless the record's is lower.
 --
 -- KEYS[1]  the user's record (docs/decisions/0012-redis-layout.md)
 -- ARGV[1]  when the state came to be, 8 bytes; all zero: unknown
@@ -13,9 +14,13 @@
 -- ARGV[8]  the user's channel
 -- ARGV[9]  when the state was accepted, 8 bytes
 -- ARGV[10] news that go with the message
--- Returns {status, version (8 bytes), claim, the topics before or nil}: status
--- 0 stale, 1 stored, 2 the record is of a newer format; claim 1: the topics are
--- to be claimed. The topics before come with claim alone.
+-- ARGV[11] the version of a state that is restored, 8 bytes; empty: it is new
+-- Returns {status, version (8 bytes), claim, the topics before or nil, since or
+-- nil}: status 0 stale, 1 stored, 2 the record is of a newer format; claim 1: the
+-- topics are to be claimed, 2: but a write that does so may be under way. The
+-- topics before come with claim alone. With status 0 they are those to be
+-- claimed, of a record that has the version to restore, and since (8 bytes) is
+-- the version with which it has claimed them.
 
 local zero = '\0\0\0\0\0\0\0\0'
 
@@ -43,8 +48,15 @@ if head ~= '' then
   before = string.sub(head, 31, 30 + size)
 end
 
-local at = ARGV[1]
-if at == zero then
+local at, exact = ARGV[1], ARGV[11]
+if exact ~= '' then
+  local wanted = struct.unpack('>I8', exact)
+  if wanted <= version then
+    if wanted < version or before == '' then return {0, struct.pack('>I8', version), 0} end
+    return {0, exact, pending == 1 and 2 or 1, before, string.sub(head, 19, 26)}
+  end
+  version = wanted
+elseif at == zero then
   at = stored
 else
   local us = micro(at)
@@ -57,11 +69,11 @@ else
   end
 end
 
-version = math.max(version + 1, now)
+if exact == '' then version = math.max(version + 1, now) end
 local refresh = tonumber(ARGV[5])
-local claim = pending == 1 or ARGV[2] ~= before
+local claim = exact ~= '' or pending ~= 0 or ARGV[2] ~= before
   or (refresh > 0 and ARGV[2] ~= '' and now - since > refresh)
-if claim then since, pending = version, 1 end
+if claim then since, pending = version, exact == '' and 1 or 2 end
 local packed = struct.pack('>I8', version)
 local record = '\1' .. string.char(pending) .. packed .. at .. struct.pack('>I8I4', since, #ARGV[2])
   .. ARGV[2] .. ARGV[3]

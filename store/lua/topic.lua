@@ -3,6 +3,7 @@
 -- KEYS[1]  the topic's key (docs/decisions/0012-redis-layout.md): who claimed it,
 --          the last one first, back to the last whose claim is settled
 -- ARGV[1]  claim: it leads to the user from now on
+--          restore: so it does, unless who claimed it last has a higher version
 --          drop: it leads to the user no more
 --          undo: the claim came too late; it leads to whom it led before
 --          settle: those whom it led to before have been relieved of it
@@ -12,10 +13,12 @@
 -- ARGV[4]  life of the key in ms; 0: for ever
 -- ARGV[5]  PUBLISH or SPUBLISH; empty: nobody is told
 -- ARGV[6]  the topic's channel
--- Returns for claim the users that may still name the topic and are to be
--- relieved of it, each as user and version, whom it led to first; for drop 1 or
--- 0 before them, whether the topic leads to nobody now; else nothing. A key of a
--- newer format is {-1}.
+-- ARGV[7]  when the user's state was accepted, 8 bytes
+-- ARGV[8]  news that go with the message
+-- Returns for claim and restore the users that may still name the topic and are
+-- to be relieved of it, each as user and version, whom it led to first; for drop
+-- 1 or 0 before them, whether the topic leads to nobody now; else nothing. {2, user}:
+-- it is that user's, and not restored. A key of a newer format is {-1}.
 
 local op, user, since = ARGV[1], ARGV[2], ARGV[3]
 local most = 16 -- claims in a key: each but the first is of a write under way, or of a node that died
@@ -50,7 +53,8 @@ local function write()
   end
   local who = claims[1] and claims[1].who or ''
   if ARGV[5] ~= '' and who ~= (first and first.who or '') then
-    redis.call(ARGV[5], ARGV[6], '\1t' .. since .. who)
+    local news = who == user and ARGV[8] or ''
+    redis.call(ARGV[5], ARGV[6], '\1t' .. since .. ARGV[7] .. struct.pack('>I4', #news) .. news .. who)
   end
 end
 
@@ -79,7 +83,17 @@ local function take(so)
   return taken
 end
 
-if op == 'claim' then
+-- Not below either is who has taken it from the very claim to restore: the user
+-- is being relieved of that claim, which only looks as if it came later.
+if op == 'restore' and first and first.who ~= user then
+  local keeps = not below(first.version, since)
+  for _, c in ipairs(claims) do
+    keeps = keeps or c.who == user and not below(c.version, since)
+  end
+  if keeps then return {2, first.who} end
+end
+
+if op == 'claim' or op == 'restore' then
   local list = others()
   if not first or first.who ~= user then
     table.insert(claims, 1, {who = user, version = since})
