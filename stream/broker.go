@@ -67,6 +67,25 @@ type connector struct {
 	subs   []*Subscriber // guarded by the broker's mu
 }
 
+// Owner is who opened a stream, and is told what becomes of it.
+type Owner interface {
+	// Follows: s follows user, whom its topic number rank leads to. Empty: it
+	// follows nobody, and rank is the number of its topics. It is called with locks
+	// held, and must neither wait, nor call the broker, nor lock s.
+	Follows(s *Subscriber, user string, rank int)
+	// Ended is called once.
+	Ended(Reason)
+}
+
+// OnEnd is an [Owner] that wants to know of the end alone.
+type OnEnd func(Reason)
+
+// Follows implements [Owner].
+func (OnEnd) Follows(*Subscriber, string, int) {}
+
+// Ended implements [Owner].
+func (f OnEnd) Ended(r Reason) { f(r) }
+
 // shard holds the lists of the topics that hash to it.
 type shard struct {
 	mu     sync.RWMutex
@@ -125,9 +144,21 @@ func (b *Broker) Streams() int { return int(b.count.Load()) }
 
 // Subscribe enters a stream into the index: from now on it gets what is
 // published to its topics, behind the greeting. The caller must call Serve, or
-// Unsubscribe; done, when given, is called once when the stream has ended.
-// ErrFull, ErrDraining.
-func (b *Broker) Subscribe(g Grant, done func(Reason), greeting ...*Event) (*Subscriber, error) {
+// Unsubscribe; owner may be nil. ErrFull, ErrDraining.
+func (b *Broker) Subscribe(g Grant, owner Owner, greeting ...*Event) (*Subscriber, error) {
+	return b.subscribe(g, owner, nil, greeting)
+}
+
+// Await is Subscribe for a stream whose user is still being looked for: until
+// Follow or Resolved is called it follows nobody, since what is published first
+// may be somebody whom a worse topic leads to. Then it gets what was published
+// meanwhile. seen is what the page has seen, if anything: neither that state nor
+// an older one of the same user is sent.
+func (b *Broker) Await(g Grant, owner Owner, seen ID, greeting ...*Event) (*Subscriber, error) {
+	return b.subscribe(g, owner, &waiting{seen: seen}, greeting)
+}
+
+func (b *Broker) subscribe(g Grant, owner Owner, w *waiting, greeting []*Event) (*Subscriber, error) {
 	if !b.enter() {
 		return nil, ErrFull
 	}
@@ -135,7 +166,10 @@ func (b *Broker) Subscribe(g Grant, done func(Reason), greeting ...*Event) (*Sub
 		b.leave()
 		return nil, ErrDraining
 	}
-	s := newSubscriber(g, done, greeting)
+	s := newSubscriber(g, owner, greeting)
+	if w != nil {
+		s.backlogLocked().waiting = w // nobody else has it yet
+	}
 	b.mu.Lock()
 	c := b.connectors[g.Connector]
 	if c == nil {
@@ -172,8 +206,8 @@ func (b *Broker) Unsubscribe(s *Subscriber, reason Reason) {
 	b.mu.Unlock()
 	b.leave()
 	b.metrics.closes[reason].Inc()
-	if s.done != nil {
-		s.done(reason)
+	if s.owner != nil {
+		s.owner.Ended(reason)
 	}
 }
 
@@ -210,10 +244,34 @@ func (b *Broker) Publish(connector string, p *Publication) int {
 	if c == nil {
 		return 0
 	}
-	for _, topic := range p.Gone {
-		b.each(key{c, topic}, func(e entry) { e.sub.detach(p.User, e.rank) })
+	b.detachAll(c, p.User, p.Gone)
+	taken := b.putAll(c, p)
+	b.settleAll(c, p.User, p.Gone)
+	return taken
+}
+
+// Lose tells the subscribers of a topic that it does not lead to user any more,
+// but to the user of p; nil: to nobody.
+func (b *Broker) Lose(connector, user, topic string, p *Publication) {
+	c := b.connector(connector)
+	if c == nil {
+		return
 	}
-	taken := 0
+	gone := []string{topic}
+	b.detachAll(c, user, gone)
+	if p != nil {
+		b.putAll(c, p)
+	}
+	b.settleAll(c, user, gone)
+}
+
+func (b *Broker) detachAll(c *connector, user string, gone []string) {
+	for _, topic := range gone {
+		b.each(key{c, topic}, func(e entry) { e.sub.detach(user, e.rank) })
+	}
+}
+
+func (b *Broker) putAll(c *connector, p *Publication) (taken int) {
 	var w woken
 	for _, topic := range p.Topics {
 		b.each(key{c, topic}, func(e entry) {
@@ -222,11 +280,14 @@ func (b *Broker) Publish(connector string, p *Publication) int {
 			}
 		})
 	}
-	for _, topic := range p.Gone {
-		b.each(key{c, topic}, func(e entry) { e.sub.settle(p.User) })
-	}
 	w.write()
 	return taken
+}
+
+func (b *Broker) settleAll(c *connector, user string, gone []string) {
+	for _, topic := range gone {
+		b.each(key{c, topic}, func(e entry) { e.sub.settle(user) })
+	}
 }
 
 // Send queues e, which is not conflated, for every subscriber of a topic, and

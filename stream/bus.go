@@ -18,8 +18,9 @@ type Bus interface {
 	Follow(Channel) *Subscription
 
 	// Tell sends data to all nodes that follow the connector's channel, this one
-	// included. It is not kept for those that do not hear it now.
-	Tell(ctx context.Context, connector string, data []byte) error
+	// included, and returns how many they are. It is not kept for those that do
+	// not hear it now.
+	Tell(ctx context.Context, connector string, data []byte) (nodes int, err error)
 
 	// Canary sends word to this node on each connection that the bus listens on,
 	// and returns when it has come back on all of them.
@@ -61,6 +62,8 @@ type Listener interface {
 	Led(connector, topic string, l Lead)
 	// Told: somebody has called [Bus.Tell].
 	Told(connector string, data []byte)
+	// Interrupted: these channels are not listened to any more, until Missed.
+	Interrupted([]Channel)
 	// Missed: on these channels something may have been told that did not come;
 	// from now on it comes. Who serves them reads anew.
 	Missed([]Channel)
@@ -81,8 +84,10 @@ type Loss struct{ Topic, To string }
 
 // Lead is whom a topic leads to: nobody when User is empty and Gone.
 type Lead struct {
-	Version uint64 // with which its user claimed it, or left it
-	User    string
+	Version  uint64 // with which its user claimed it, or left it
+	User     string
+	Accepted time.Time // as of the update that claimed it; zero: unknown
+	News     []byte    // what its writer sent with it
 }
 
 // Subscription is one user's interest in a channel.
@@ -93,6 +98,13 @@ type Subscription struct {
 
 // Ready is closed once the channel is listened to for the first time.
 func (s *Subscription) Ready() <-chan struct{} { return s.followed.ready }
+
+// Heard tells whether the channel is listened to now.
+func (s *Subscription) Heard() bool {
+	s.bus.mu.Lock()
+	defer s.bus.mu.Unlock()
+	return s.followed.heard
+}
 
 // Release ends the interest. It is called once.
 func (s *Subscription) Release() { s.bus.release(s.followed) }

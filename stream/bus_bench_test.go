@@ -27,7 +27,7 @@ func number(b *testing.B, s *storetest.RedisServer, field string) float64 {
 func BenchmarkBusSubscribe(b *testing.B) {
 	const channels = 20_000
 	run := func(b *testing.B, url string, servers []*storetest.RedisServer) {
-		n := newNodes(b, url)
+		n := newNodes(b, url, seldom)
 		n.follow(stream.UserChannel, "first")
 		sum := func(field string) (all float64) {
 			for _, s := range servers {
@@ -79,7 +79,7 @@ func BenchmarkBusSubscribe(b *testing.B) {
 // update costs the server, and what goes over the bus.
 func BenchmarkBusUpdate(b *testing.B) {
 	server := storetest.Redis(b)
-	n := newNodes(b, server.URL())
+	n := newNodes(b, server.URL(), seldom)
 	const users, atOnce = 10_000, 100
 	list := make([]store.User, atOnce)
 	state := make([]byte, 1000)

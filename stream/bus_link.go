@@ -25,6 +25,7 @@ type link struct {
 	stop   chan struct{}
 	cut    func()        // ends the link
 	came   atomic.Uint64 // how much has come over it
+	asked  atomic.Int64  // Unix ns when it first sent something; 0: it has not connected yet
 
 	// What is guarded by the bus's mu.
 	queue   []step
@@ -112,6 +113,7 @@ func (l *link) write(ctx context.Context) error {
 		if err := l.send(ctx, subscribe, names); err != nil {
 			return err
 		}
+		l.asked.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	return nil
 }

@@ -55,11 +55,17 @@ type RedisBus struct {
 	ended    bool
 
 	running sync.WaitGroup // links and canaries
-	health  atomic.Pointer[health]
-	serial  atomic.Uint64
+
+	saidInterrupted, saidUnreadable atomic.Int64 // when, in Unix ns
+	health                          atomic.Pointer[health]
+	serial                          atomic.Uint64
 }
 
 var _ Bus = (*RedisBus)(nil)
+
+// sayAgain is how often the log has what goes on: the reason may be another one by
+// then.
+const sayAgain = time.Minute
 
 type health struct {
 	err error
@@ -137,21 +143,20 @@ func (b *RedisBus) wakeUp() {
 }
 
 // Tell implements [Bus].
-func (b *RedisBus) Tell(ctx context.Context, connector string, data []byte) error {
+func (b *RedisBus) Tell(ctx context.Context, connector string, data []byte) (nodes int, err error) {
 	return b.tell(ctx, b.cfg.Name(Channel{ConnectorChannel, connector, ""}), data)
 }
 
-func (b *RedisBus) tell(ctx context.Context, name string, data []byte) error {
-	var err error
+func (b *RedisBus) tell(ctx context.Context, name string, data []byte) (nodes int, err error) {
+	publish := b.cfg.Client.Publish
 	if b.cluster != nil {
-		err = b.cluster.SPublish(ctx, name, encodeTold(data)).Err()
-	} else {
-		err = b.cfg.Client.Publish(ctx, name, encodeTold(data)).Err()
+		publish = b.cluster.SPublish
 	}
+	n, err := publish(ctx, name, encodeTold(data)).Result()
 	if err != nil {
-		return fmt.Errorf("telling the other nodes: %w", err)
+		return 0, fmt.Errorf("telling the other nodes: %w", err)
 	}
-	return nil
+	return int(n), nil
 }
 
 // Run implements [Bus].
@@ -251,10 +256,14 @@ func (b *RedisBus) failed(l *link, err error) {
 	}
 	b.failures[l.addr]++
 	first := b.failures[l.addr] == 1
+	var deaf []Channel
 	for _, f := range b.followed {
 		if f.link == l {
 			f.link, f.heard, f.stale = nil, false, true
 			b.pending = append(b.pending, f)
+			if !b.isCanary(f.channel) {
+				deaf = append(deaf, f.channel)
+			}
 		}
 	}
 	ended := b.ended
@@ -262,8 +271,10 @@ func (b *RedisBus) failed(l *link, err error) {
 	if ended {
 		return
 	}
+	b.cfg.Listener.Interrupted(deaf)
 	b.metrics.interruptions.Inc()
-	if first {
+	if again := b.saidInterrupted.Load() + int64(sayAgain); first || time.Now().UnixNano() > again {
+		b.saidInterrupted.Store(time.Now().UnixNano())
 		b.cfg.Log.Warn("the bus is interrupted", "error", err)
 	}
 	if b.cluster != nil {
@@ -286,7 +297,10 @@ func (b *RedisBus) deliver(name, payload string) {
 	switch {
 	case err != nil:
 		b.metrics.messages["unreadable"].Inc()
-		b.cfg.Log.Error("reading from the bus", "error", err)
+		if now := time.Now().UnixNano(); now > b.saidUnreadable.Load()+int64(sayAgain) {
+			b.saidUnreadable.Store(now)
+			b.cfg.Log.Error("a message of the bus cannot be read; hullbeam_bus_messages_total counts them", "error", err)
+		}
 		to.Missed([]Channel{c})
 	case m.update != nil:
 		b.metrics.messages["update"].Inc()
@@ -412,7 +426,7 @@ func (b *RedisBus) canary(ctx context.Context, c Channel) error {
 		b.mu.Unlock()
 	}()
 	_, l, before = b.listening(sub.followed)
-	if err := b.tell(ctx, sub.followed.name, []byte(token)); err != nil {
+	if _, err := b.tell(ctx, sub.followed.name, []byte(token)); err != nil {
 		return err
 	}
 	select {
@@ -437,9 +451,13 @@ func (b *RedisBus) listening(f *followed) (heard bool, l *link, came uint64) {
 	return f.heard, f.link, came
 }
 
-// replaceDeaf ends a link over which nothing has come since.
+// replaceDeaf ends a link over which nothing has come since, unless it has only
+// just connected, or waits to.
 func (b *RedisBus) replaceDeaf(l *link, came uint64) bool {
 	if l == nil || l.came.Load() != came {
+		return false
+	}
+	if asked := l.asked.Load(); asked == 0 || time.Since(time.Unix(0, asked)) < b.cfg.Canary {
 		return false
 	}
 	l.cut()

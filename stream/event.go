@@ -54,6 +54,7 @@ const (
 // Event is encoded once and shared, unchanged, by all its receivers.
 type Event struct {
 	frame      []byte
+	id         ID
 	start, end int // of the names in frame
 	hasNames   bool
 	effect     Effect
@@ -70,7 +71,7 @@ func NewEvent(f Fields) (*Event, error) {
 	if !f.ID.IsZero() && !f.ID.valid() {
 		return nil, fmt.Errorf("%w: id", ErrField)
 	}
-	e := &Event{effect: f.Effect, accepted: f.Accepted}
+	e := &Event{id: f.ID, effect: f.Effect, accepted: f.Accepted}
 	b := make([]byte, 0, len(f.Type)+len(f.Data)+64)
 	if f.Retry > 0 {
 		b = append(strconv.AppendInt(append(b, "retry: "...), f.Retry.Milliseconds(), 10), '\n')

@@ -37,7 +37,8 @@ func decodeMessage(text string) (m message, err error) {
 	case 'l':
 		m.loss = &Loss{Topic: p.take(p.size()), To: p.rest()}
 	case 't':
-		m.lead = &Lead{Version: p.number(), User: p.rest()}
+		m.lead = &Lead{Version: p.number(), Accepted: messageTime(p.number())}
+		m.lead.News, m.lead.User = []byte(p.take(p.size())), p.rest()
 	case 'c':
 		m.told = []byte(p.rest())
 	default:

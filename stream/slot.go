@@ -57,7 +57,7 @@ type Subscriber struct {
 	topics  []place
 	origin  unique.Handle[string]
 	visitor string
-	done    func(Reason)
+	owner   Owner // nil: nobody
 	place   int32 // where it stands in the connector's list; guarded by the broker's mu
 }
 
@@ -69,11 +69,13 @@ type place struct {
 	signed bool
 }
 
-// backlog is what waits for a stream beside its state and one event.
+// backlog is what waits for a stream beside its state and one event, and what
+// matters until its first state.
 type backlog struct {
-	queued []*Event // behind the first one; not conflated, at most Config.Backlog
-	leave  *Event   // the farewell to the user followed before
-	names  []byte   // carried on from states that were conflated
+	waiting *waiting // until the first state of the stream's user; nil then
+	queued  []*Event // behind the first one; not conflated, at most Config.Backlog
+	leave   *Event   // the farewell to the user followed before
+	names   []byte   // carried on from states that were conflated
 }
 
 // ending is the last thing a stream is told, and why it ends.
@@ -84,7 +86,7 @@ type ending struct {
 
 // newSubscriber keeps of g what a stream needs when it is open, in a text of its
 // own: g's are parts of a longer one.
-func newSubscriber(g Grant, done func(Reason), greeting []*Event) *Subscriber {
+func newSubscriber(g Grant, owner Owner, greeting []*Event) *Subscriber {
 	length := len(g.Visitor)
 	for _, t := range g.Topics {
 		length += len(t.Name)
@@ -102,7 +104,7 @@ func newSubscriber(g Grant, done func(Reason), greeting []*Event) *Subscriber {
 	}
 	s := &Subscriber{
 		origin: unique.Make(g.Origin), visitor: cut(len(g.Visitor)), topics: make([]place, len(g.Topics)),
-		done: done, rank: nobody,
+		owner: owner, rank: nobody,
 	}
 	for i, t := range g.Topics {
 		s.topics[i] = place{topic: cut(len(t.Name)), signed: t.Signed}
@@ -115,6 +117,9 @@ func newSubscriber(g Grant, done func(Reason), greeting []*Event) *Subscriber {
 
 // Origin is that of the page that the stream is for.
 func (s *Subscriber) Origin() string { return s.origin.Value() }
+
+// Topic is topic number i of the stream's grant, best first.
+func (s *Subscriber) Topic(i int) string { return s.topics[i].topic }
 
 // Visitor is the visitor of the stream's grant.
 func (s *Subscriber) Visitor() string { return s.visitor }
@@ -137,7 +142,7 @@ func (s *Subscriber) send(e *Event, w *woken) (taken bool) {
 	if s.ending != nil {
 		return false
 	}
-	if s.waitingLocked() >= s.index.broker.cfg.Backlog {
+	if s.queueLengthLocked() >= s.index.broker.cfg.Backlog {
 		if s.backlog != nil {
 			s.backlog.queued = nil // but the first, which may be what greets the page
 		}
@@ -149,7 +154,7 @@ func (s *Subscriber) send(e *Event, w *woken) (taken bool) {
 	return true
 }
 
-func (s *Subscriber) waitingLocked() int {
+func (s *Subscriber) queueLengthLocked() int {
 	switch {
 	case s.queued == nil:
 		return 0
@@ -177,26 +182,18 @@ func (s *Subscriber) backlogLocked() *backlog {
 
 // Follow offers the subscriber the state that its topic number rank leads to, as
 // Publish does, for this stream alone, and an event that hides the user is sent
-// whatever was shown, also when a publication of it came first. With seen the
-// page has that state already: the user is followed from there, and only what
-// is newer is sent.
-func (s *Subscriber) Follow(p *Publication, rank int, seen bool) {
+// whatever was shown, also when a publication of it came first. A stream that
+// waits does so no more.
+func (s *Subscriber) Follow(p *Publication, rank int) {
 	s.mu.Lock()
 	accepted := s.acceptLocked(p, int32(rank))
 	if s.user == p.User && s.ending == nil {
-		e := p.event(s.signed)
-		switch {
-		case accepted && !seen:
-			s.stateLocked(e)
-		case seen && s.version == p.Version && s.gen == p.Generation:
-			s.stateLocked(nil)
+		if accepted && !s.sawLocked(p) {
+			s.stateLocked(p.event(s.signed))
 		}
-		if seen {
-			s.shown = e.effect == Shows
-		} else {
-			s.owed = s.state != nil
-		}
+		s.owed = s.state != nil
 	}
+	s.resolvedLocked()
 	s.wakeLocked(nil)
 	s.mu.Unlock()
 }
@@ -227,12 +224,22 @@ func (s *Subscriber) endLocked(reason Reason, reconnectIn time.Duration) {
 // However many of its topics match, it takes a version once.
 func (s *Subscriber) put(p *Publication, rank int32, w *woken) bool {
 	s.mu.Lock()
-	accepted := s.acceptLocked(p, rank)
+	defer s.mu.Unlock()
+	if waits := s.waitingLocked(); waits != nil && s.ending == nil {
+		waits.keep(p, rank)
+		return true
+	}
+	accepted := s.putLocked(p, rank)
 	if accepted {
-		s.putLocked(p)
 		s.wakeLocked(w)
 	}
-	s.mu.Unlock()
+	return accepted
+}
+
+func (s *Subscriber) putLocked(p *Publication, rank int32) (accepted bool) {
+	if accepted = s.acceptLocked(p, rank); accepted && !s.sawLocked(p) {
+		s.conflateLocked(p)
+	}
 	return accepted
 }
 
@@ -264,6 +271,9 @@ func (s *Subscriber) acceptLocked(p *Publication, rank int32) bool {
 
 func (s *Subscriber) ledByLocked(rank int32) {
 	s.rank, s.signed = rank, s.topics[rank].signed
+	if s.owner != nil {
+		s.owner.Follows(s, s.user, int(rank))
+	}
 }
 
 // leaveLocked forgets the followed user, and tells the page if it was shown.
@@ -271,8 +281,12 @@ func (s *Subscriber) leaveLocked() {
 	if s.shown {
 		s.backlogLocked().leave = s.index.broker.farewell(s.user)
 	}
+	followed := s.user != ""
 	s.user, s.rank, s.shown = "", nobody, false
 	s.stateLocked(nil)
+	if followed && s.owner != nil {
+		s.owner.Follows(s, "", len(s.topics))
+	}
 }
 
 // stateLocked makes e the state to be written next, whatever was there.
@@ -283,8 +297,8 @@ func (s *Subscriber) stateLocked(e *Event) {
 	}
 }
 
-// putLocked makes p the state to be written next, conflated with what waits.
-func (s *Subscriber) putLocked(p *Publication) {
+// conflateLocked makes p the state to be written next, conflated with what waits.
+func (s *Subscriber) conflateLocked(p *Publication) {
 	e, old := p.event(s.signed), s.state
 	if e.effect == Hides {
 		s.stateLocked(e)
@@ -303,6 +317,9 @@ func (s *Subscriber) detach(user string, rank int32) {
 	s.mu.Lock()
 	if s.user == user && s.rank == rank {
 		s.rank = nobody
+	}
+	if w := s.waitingLocked(); w != nil {
+		w.forget(user, rank)
 	}
 	s.mu.Unlock()
 }
@@ -398,7 +415,9 @@ func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
 			dst = append(dst, frame{b.leave.frame, b.leave.accepted})
 		}
 		names = b.names
-		s.backlog = nil
+		if s.backlog = nil; b.waiting != nil {
+			s.backlog = &backlog{waiting: b.waiting}
+		}
 	}
 	if e := s.state; e != nil && (e.effect != Hides || s.shown || s.owed) {
 		bytes := e.frame

@@ -36,13 +36,13 @@ func event(t testing.TB, f stream.Fields) *stream.Event {
 
 // shows is a state whose event reads as user@version.
 func shows(t testing.TB, user string, version uint64, topics ...string) *stream.Publication {
-	e := event(t, stream.Fields{Data: fmt.Appendf(nil, "%s@%d", user, version), Effect: stream.Shows})
+	e := event(t, stream.Fields{Data: fmt.Appendf(nil, "%s@%d", user, version), Effect: stream.Shows, ID: stream.ID{Version: version, Tag: user}})
 	return &stream.Publication{User: user, Version: version, Topics: topics, Unsigned: e, Signed: e}
 }
 
 // hides is a state whose event reads as -user@version.
 func hides(user string, version uint64, topics ...string) *stream.Publication {
-	e, _ := stream.NewEvent(stream.Fields{Data: fmt.Appendf(nil, "-%s@%d", user, version), Effect: stream.Hides})
+	e, _ := stream.NewEvent(stream.Fields{Data: fmt.Appendf(nil, "-%s@%d", user, version), Effect: stream.Hides, ID: stream.ID{Version: version, Tag: user}})
 	return &stream.Publication{User: user, Version: version, Topics: topics, Unsigned: e, Signed: e}
 }
 
@@ -70,11 +70,10 @@ func TestConflation(t *testing.T) {
 	publish := func(p *stream.Publication) step {
 		return func(b *stream.Broker, _ *stream.Subscriber) { b.Publish("c", p) }
 	}
-	follow := func(p *stream.Publication, rank int, seen bool) step {
-		return func(_ *stream.Broker, s *stream.Subscriber) { s.Follow(p, rank, seen) }
+	follow := func(p *stream.Publication, rank int) step {
+		return func(_ *stream.Broker, s *stream.Subscriber) { s.Follow(p, rank) }
 	}
 	write := func(*stream.Broker, *stream.Subscriber) {} // what is due is written
-	const seen, unseen = true, false
 	show := func(user string, version uint64, topics ...string) *stream.Publication {
 		return shows(t, user, version, topics...)
 	}
@@ -97,31 +96,22 @@ func TestConflation(t *testing.T) {
 		{"the user leaves and comes back", []step{
 			publish(show("u", 1, "b")), write, publish(show("v", 2, "a")), publish(gone(show("v", 3, "x"), "a"))}, "u@1|byeu {\"message\":\"identity_changed\",\"reconnect_in_ms\":"},
 
-		{"opened with an older state than was published", []step{publish(show("u", 2, "a")), follow(show("u", 1), 0, unseen)}, "u@2"},
-		{"opened with a newer state than was published", []step{publish(show("u", 1, "a")), follow(show("u", 2), 0, unseen)}, "u@2"},
-		{"opened with what was published", []step{publish(show("u", 2, "a")), follow(show("u", 2), 0, unseen)}, "u@2"},
-		{"opened with what was published and seen", []step{publish(show("u", 2, "a")), follow(show("u", 2), 0, seen)}, ""},
-
-		// The stale state used to be sent after the page had seen a newer one.
-		{"opened with a newer, seen state than was published", []step{publish(show("u", 1, "a")), follow(show("u", 2), 0, seen)}, ""},
-		{"opened with an older, seen state than was published", []step{publish(show("u", 2, "a")), follow(show("u", 1), 0, seen)}, "u@2"},
+		{"opened with an older state than was published", []step{publish(show("u", 2, "a")), follow(show("u", 1), 0)}, "u@2"},
+		{"opened with a newer state than was published", []step{publish(show("u", 1, "a")), follow(show("u", 2), 0)}, "u@2"},
+		{"opened with what was published", []step{publish(show("u", 2, "a")), follow(show("u", 2), 0)}, "u@2"},
 
 		// A page that is opened has to be told about its user. These were told
-		// nothing when a notification came while the stream was opening, and the
-		// last two went on showing a user who had been hidden or erased.
-		{"opened hidden, then hidden again", []step{follow(hides("u", 1), 0, unseen), publish(hides("u", 2, "a"))}, "-u@2"},
-		{"opened shown, then hidden", []step{follow(show("u", 1), 0, unseen), publish(hides("u", 2, "a"))}, "-u@2"},
-		{"opened hidden, shown, hidden", []step{follow(hides("u", 1), 0, unseen), publish(show("u", 2, "a")), publish(hides("u", 3, "a"))}, "-u@3"},
-		{"hidden, then opened with that", []step{publish(hides("u", 1, "a")), follow(hides("u", 1), 0, unseen)}, "-u@1"},
-		{"hidden, written, then opened with that", []step{publish(hides("u", 1, "a")), write, follow(hides("u", 1), 0, unseen)}, "|-u@1"},
-		{"hidden, then opened with what was before", []step{publish(hides("u", 2, "a")), follow(show("u", 1), 0, unseen)}, "-u@2"},
-		{"hidden, then opened with what the page has seen", []step{publish(hides("u", 2, "a")), follow(show("u", 1), 0, seen)}, "-u@2"},
-		{"opened with what the page has seen, then hidden", []step{follow(show("u", 1), 0, seen), publish(hides("u", 2, "a"))}, "-u@2"},
+		// nothing when a notification came while the stream was opening.
+		{"opened hidden, then hidden again", []step{follow(hides("u", 1), 0), publish(hides("u", 2, "a"))}, "-u@2"},
+		{"opened shown, then hidden", []step{follow(show("u", 1), 0), publish(hides("u", 2, "a"))}, "-u@2"},
+		{"opened hidden, shown, hidden", []step{follow(hides("u", 1), 0), publish(show("u", 2, "a")), publish(hides("u", 3, "a"))}, "-u@3"},
+		{"hidden, then opened with that", []step{publish(hides("u", 1, "a")), follow(hides("u", 1), 0)}, "-u@1"},
+		{"hidden, written, then opened with that", []step{publish(hides("u", 1, "a")), write, follow(hides("u", 1), 0)}, "|-u@1"},
+		{"hidden, then opened with what was before", []step{publish(hides("u", 2, "a")), follow(show("u", 1), 0)}, "-u@2"},
 
-		{"told once that the user is hidden", []step{follow(hides("u", 1), 0, unseen), write, publish(hides("u", 2, "a"))}, "-u@1|"},
+		{"told once that the user is hidden", []step{follow(hides("u", 1), 0), write, publish(hides("u", 2, "a"))}, "-u@1|"},
 		{"published hidden: not told", []step{publish(hides("u", 1, "a")), write, publish(hides("u", 2, "a"))}, "|"},
-		{"opened with somebody a better topic does not lead to", []step{publish(show("v", 1, "a")), follow(hides("u", 9), 1, unseen)}, "v@1"},
-		{"a seen user and a better topic", []step{follow(show("u", 9), 1, seen), publish(show("v", 1, "a"))}, "byeu v@1"},
+		{"opened with somebody a better topic does not lead to", []step{publish(show("v", 1, "a")), follow(hides("u", 9), 1)}, "v@1"},
 
 		// News that is late, of topics that led there before, must not count as
 		// what leads there now: the stream would not be ended when its last topic

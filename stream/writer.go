@@ -163,7 +163,7 @@ func (b *Broker) write(to out, gone <-chan struct{}, s *Subscriber) Reason {
 func (b *Broker) written(due []frame) {
 	for i := range due {
 		if at := &due[i].accepted; !at.IsZero() {
-			b.metrics.delivery.Observe(time.Since(*at).Seconds())
+			b.metrics.delivery.Observe(max(0, time.Since(*at)).Seconds()) // another node's clock may be ahead
 		}
 	}
 }

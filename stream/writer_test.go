@@ -94,7 +94,7 @@ func TestHTTP2ConnectionStalls(t *testing.T) {
 			Protocols: protocols,
 			HTTP2:     &http.HTTP2Config{WriteByteTimeout: cfg.WriteTimeout},
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s, err := b.Subscribe(grant("a"), func(r stream.Reason) { ended <- r })
+				s, err := b.Subscribe(grant("a"), stream.OnEnd(func(r stream.Reason) { ended <- r }))
 				if err != nil {
 					t.Error(err)
 					return
@@ -192,7 +192,7 @@ func TestServeUnfitWriter(t *testing.T) {
 	b := stream.New(stream.DefaultConfig(), streamtest.Farewell)
 	for name, w := range map[string]http.ResponseWriter{"no deadlines": httptest.NewRecorder(), "panics": nil} {
 		var got []stream.Reason
-		s, err := b.Subscribe(grant("a"), func(r stream.Reason) { got = append(got, r) })
+		s, err := b.Subscribe(grant("a"), stream.OnEnd(func(r stream.Reason) { got = append(got, r) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func browse(t *testing.T, b *stream.Broker, topic string) *browser {
 	c := &browser{conn: conn, ended: make(chan stream.Reason, 2)}
 	subscribed := make(chan *stream.Subscriber, 1)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := b.Subscribe(grant(topic), func(r stream.Reason) { c.ended <- r })
+		s, err := b.Subscribe(grant(topic), stream.OnEnd(func(r stream.Reason) { c.ended <- r }))
 		if err != nil {
 			t.Error(err)
 			return

@@ -99,6 +99,7 @@ type node struct {
 // opening is what the node does for one request.
 type opening struct {
 	grant  stream.Grant
+	seen   *stream.ID               // the stream waits, and its page has seen that; nil: it does not
 	before func(*stream.Subscriber) // called between Subscribe and Serve
 	sub    *stream.Subscriber
 	err    error // of Subscribe
@@ -116,7 +117,13 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
 	o := n.openings[r.URL.Query().Get("open")]
 	n.mu.Unlock()
-	if o.sub, o.err = n.Subscribe(o.grant, func(reason stream.Reason) { o.ended <- reason }); o.err != nil {
+	ended := stream.OnEnd(func(reason stream.Reason) { o.ended <- reason })
+	if o.seen != nil {
+		o.sub, o.err = n.Await(o.grant, ended, *o.seen)
+	} else {
+		o.sub, o.err = n.Subscribe(o.grant, ended)
+	}
+	if o.err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -138,16 +145,28 @@ type page struct {
 // exclamation mark. It returns when the page has the head of the response.
 func (n *node) open(t *testing.T, topics string, before ...func(*stream.Subscriber)) *page {
 	t.Helper()
+	return n.openOpening(t, &opening{}, topics, before)
+}
+
+// openSeen is open for a page that has seen a state; before calls Follow.
+func (n *node) openSeen(t *testing.T, seen stream.ID, topics string, before ...func(*stream.Subscriber)) *page {
+	t.Helper()
+	return n.openOpening(t, &opening{seen: &seen}, topics, before)
+}
+
+func (n *node) openOpening(t *testing.T, o *opening, topics string, before []func(*stream.Subscriber)) *page {
+	t.Helper()
 	g := stream.Grant{Connector: connector}
 	for name := range strings.FieldsSeq(topics) {
 		name, signed := strings.CutSuffix(name, "!")
 		g.Topics = append(g.Topics, stream.Topic{Name: name, Signed: signed})
 	}
-	o := &opening{grant: g, ended: make(chan stream.Reason, 2), before: func(s *stream.Subscriber) {
+	o.grant, o.ended = g, make(chan stream.Reason, 2)
+	o.before = func(s *stream.Subscriber) {
 		for _, do := range before {
 			do(s)
 		}
-	}}
+	}
 	n.mu.Lock()
 	id := strconv.Itoa(len(n.openings))
 	n.openings[id] = o
@@ -330,7 +349,7 @@ func testGreeting(t *testing.T, start start) {
 	p := n.open(t, "a", func(s *stream.Subscriber) {
 		n.publish(t, shown("u", 2, "a", "published"), 1)
 		s.Greet(greeting("first"), greeting("second"))
-		s.Follow(shown("u", 1, "a"), 0, false)
+		s.Follow(shown("u", 1, "a"), 0)
 	})
 	p.want(greeted("first"), greeted("second"), wantShown("u", 2, "published"))
 	n.publish(t, shown("u", 3, "a"), 1)
@@ -412,8 +431,8 @@ func testTwoUsers(t *testing.T, start start) {
 	p.want(wantShown("customer", 2))
 
 	// Between two writes, the one who was shown is.
-	p = n.open(t, "id:3 email:3 anonymous_id:3", func(s *stream.Subscriber) {
-		s.Follow(shown("visitor", 1, ""), 2, true)
+	p = n.openSeen(t, stream.ID{Version: 1, Tag: "visitor"}, "id:3 email:3 anonymous_id:3", func(s *stream.Subscriber) {
+		s.Follow(shown("visitor", 1, ""), 2)
 		n.publish(t, shown("lead", 1, "email:3"), 1)
 		n.publish(t, shown("customer", 2, "id:3"), 1)
 	})
@@ -476,8 +495,8 @@ func testVersions(t *testing.T, start start) {
 func testFollow(t *testing.T, start start) {
 	n := start(nil)
 	// A state that the page has seen is followed from there.
-	p := n.open(t, "a b", func(s *stream.Subscriber) {
-		s.Follow(shown("u", 5, ""), 1, true)
+	p := n.openSeen(t, stream.ID{Version: 5, Tag: "u"}, "a b", func(s *stream.Subscriber) {
+		s.Follow(shown("u", 5, ""), 1)
 	})
 	if got := p.sub.Following(); got != "u" {
 		t.Errorf("follows %q", got)
@@ -487,14 +506,14 @@ func testFollow(t *testing.T, start start) {
 	n.publish(t, shown("u", 6, "b"), 1)
 	p.want(wantShown("u", 6))
 	// A better topic's user found later replaces the one followed; a worse does not.
-	p.sub.Follow(shown("late", 2, ""), 0, false)
+	p.sub.Follow(shown("late", 2, ""), 0)
 	p.want(wantFarewell("u", 6, "u"), wantShown("late", 2))
-	p.sub.Follow(shown("u", 7, ""), 1, false)
+	p.sub.Follow(shown("u", 7, ""), 1)
 	n.publish(t, shown("late", 3, "a"), 1)
 	p.want(wantShown("late", 3))
 	// For this stream alone.
 	q := n.open(t, "a")
-	p.sub.Follow(shown("late", 4, ""), 0, false)
+	p.sub.Follow(shown("late", 4, ""), 0)
 	n.publish(t, shown("late", 5, "a"), 2)
 	q.want(wantShown("late", 5))
 }
@@ -528,16 +547,20 @@ func testHiding(t *testing.T, start start) {
 	p.want(wantShown("u", 5))
 
 	// On open it is told instead of the snapshot, whatever was shown,
-	p = n.open(t, "b", func(s *stream.Subscriber) { s.Follow(hides("v", 1, ""), 0, false) })
+	p = n.open(t, "b", func(s *stream.Subscriber) { s.Follow(hides("v", 1, ""), 0) })
 	p.want(wantHidden("v", 1))
 	// but not again to a page that has seen it.
-	p = n.open(t, "b", func(s *stream.Subscriber) { s.Follow(hides("v", 1, ""), 0, true) })
+	p = n.openSeen(t, stream.ID{Version: 1, Tag: "v"}, "b", func(s *stream.Subscriber) {
+		s.Follow(hides("v", 1, ""), 0)
+	})
 	n.publish(t, hides("v", 2, "b"), 2)
 	n.publish(t, shown("v", 3, "b"), 2)
 	p.want(wantShown("v", 3))
 
 	// Who was shown in an earlier stream of the page is hidden in this one.
-	p = n.open(t, "d", func(s *stream.Subscriber) { s.Follow(shown("w", 1, ""), 0, true) })
+	p = n.openSeen(t, stream.ID{Version: 1, Tag: "w"}, "d", func(s *stream.Subscriber) {
+		s.Follow(shown("w", 1, ""), 0)
+	})
 	n.publish(t, hides("w", 2, "d"), 1)
 	p.want(wantHidden("w", 2))
 }
@@ -689,7 +712,7 @@ func testSlow(t *testing.T, start start) {
 }
 
 func testDead(t *testing.T, start start) {
-	n := start(func(c *stream.Config) { c.WriteTimeout = 200 * time.Millisecond })
+	n := start(func(c *stream.Config) { c.WriteTimeout = time.Second })
 	dead, quick := n.open(t, "a"), n.open(t, "a")
 	var version uint64
 	for began := time.Now(); len(dead.ended) == 0; {
@@ -774,7 +797,7 @@ func testHeartbeat(t *testing.T, start start) {
 // whether anything is being written or not: with the defaults, each stream that
 // was silent for 10 s died before its first heartbeat at 15 s.
 func testSilence(t *testing.T, start start) {
-	n := start(func(c *stream.Config) { c.WriteTimeout, c.Heartbeat = 50*time.Millisecond, 300*time.Millisecond })
+	n := start(func(c *stream.Config) { c.WriteTimeout, c.Heartbeat = time.Second, 1200*time.Millisecond })
 	p := n.open(t, "a", func(s *stream.Subscriber) { s.Greet(greeting("hello")) })
 	p.want(greeted("hello"), Event{"heartbeat", "{}", "", -1}, Event{"heartbeat", "{}", "", -1})
 	n.publish(t, shown("u", 1, "a"), 1)
@@ -889,7 +912,7 @@ func testConcurrent(t *testing.T, start start) {
 		return n.open(t, topics, func(s *stream.Subscriber) {
 			s.Greet(greeting(name))
 			if version := site.get(i); version > 0 {
-				s.Follow(shown(name, version, topics), rand.IntN(2), false)
+				s.Follow(shown(name, version, topics), rand.IntN(2))
 			}
 		})
 	}
