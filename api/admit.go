@@ -24,6 +24,10 @@ type Limits struct {
 	// StreamsPerConnector is how many streams the pages of one connector may
 	// have open. At least 0; default 0.
 	StreamsPerConnector int `mapstructure:"streams_per_connector"`
+	// Openings is how many streams may be on their way to their first events at a
+	// time: those above it come back later, so that a storm does not ask more of the
+	// store than it can answer. At least 0; default 2000.
+	Openings int `mapstructure:"openings"`
 	// PagesPerVisitor is how many page views of one visitor count in a minute.
 	// At least 0; default 120.
 	PagesPerVisitor int `mapstructure:"pages_per_visitor"`
@@ -48,7 +52,7 @@ type Limits struct {
 // DefaultLimits is what holds when nothing is configured.
 func DefaultLimits() Limits {
 	return Limits{
-		TokensPerAddress: 600, StreamsPerAddress: 1000, PagesPerVisitor: 120,
+		TokensPerAddress: 600, StreamsPerAddress: 1000, Openings: 2000, PagesPerVisitor: 120,
 		ClaimLength: 256, AnonymousIDs: 10, Body: 64 << 10, NotificationBody: 20 << 20,
 		JSONDepth: 1000, ReadTimeout: 30 * time.Second,
 	}
@@ -63,6 +67,7 @@ func (l Limits) Validate() error {
 		{"limits.tokens_per_address", int64(l.TokensPerAddress), 0, 1 << 31},
 		{"limits.streams_per_address", int64(l.StreamsPerAddress), 0, 1 << 31},
 		{"limits.streams_per_connector", int64(l.StreamsPerConnector), 0, 1 << 31},
+		{"limits.openings", int64(l.Openings), 0, 1 << 31},
 		{"limits.pages_per_visitor", int64(l.PagesPerVisitor), 0, 1 << 31},
 		{"limits.claim_length", int64(l.ClaimLength), 1, 1024},
 		{"limits.anonymous_ids", int64(l.AnonymousIDs), 1, 16},

@@ -41,6 +41,7 @@ type Config struct {
 	Identity Identity
 	Limits   Limits
 	Hull     Hull
+	Cluster  Cluster
 	Stream   stream.Config
 }
 
@@ -113,9 +114,12 @@ type directory interface {
 	App(ctx context.Context, cred hull.Credentials) ([]byte, error)
 }
 
-// Parts are what New joins. All but Now are required.
+// Parts are what New joins. All but Bus and Now are required.
 type Parts struct {
-	Store    store.Store
+	Store store.Store
+	// Bus makes that to the other nodes, which Run runs; nil: there are none.
+	// With it the store is one that nodes share.
+	Bus      func(stream.Listener) stream.Bus
 	Broker   *stream.Broker
 	Tokens   *stream.Sealer
 	Visitors *stream.Sealer
@@ -139,16 +143,19 @@ type Server struct {
 	log        *slog.Logger
 	now        func() time.Time
 	connectors *connectors
+	cluster    *cluster // nil: this node is alone
 	events     *events
 	metrics    *metrics
 	operators  operators
 	hullFails  atomic.Bool // the last look-up failed
 	storeFails atomic.Bool // the last write failed
+	prepared   atomic.Bool
 	pings      singleflight.Group
 
 	tokenRates       *rates
 	addressStreams   *places
 	connectorStreams *places
+	openings         *places
 
 	public, admin *gin.Engine
 }
@@ -168,9 +175,19 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		tokenRates:       newRates(cfg.Limits.TokensPerAddress),
 		addressStreams:   newPlaces(cfg.Limits.StreamsPerAddress),
 		connectorStreams: newPlaces(cfg.Limits.StreamsPerConnector),
+		openings:         newPlaces(cfg.Limits.Openings),
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.prepared.Store(parts.Bus == nil); parts.Bus != nil {
+		shared, ok := parts.Store.(sharedStore)
+		if !ok {
+			return nil, fmt.Errorf("api: a %T is not shared by nodes", parts.Store)
+		}
+		s.cluster = newCluster(s, shared, cfg.Cluster)
+		s.cluster.bus = parts.Bus(s.cluster)
+		s.connectors.watched = s.cluster.watch
 	}
 	var err error
 	if s.public, err = s.engine(); err != nil {
@@ -263,6 +280,16 @@ func (s *Server) Routes() []string {
 // Metrics are the server's collectors.
 func (s *Server) Metrics() []prometheus.Collector {
 	return append(s.metrics.collectors(), s.events.vec)
+}
+
+// Prepared says that the store was in reach: the node, unless it is alone, is not
+// ready before. The other nodes are told to read the connectors that were put in
+// meanwhile.
+func (s *Server) Prepared(put ...string) {
+	if s.cluster != nil {
+		s.cluster.tellLater(put)
+	}
+	s.prepared.Store(true)
 }
 
 // Started says that the server listens.

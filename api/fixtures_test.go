@@ -77,6 +77,7 @@ func TestFixturesReachTheirStreams(t *testing.T) {
 			if r.status != want.Response.Status || !cmp.Equal(answer.FlowControl, want.Response.FlowControl) {
 				t.Errorf("answer: got %d %s, want %+v", r.status, r.body, want.Response)
 			}
+			s.quiet()
 			s.drain()
 			for key, l := range streams {
 				compare(t, key, l.rest(), due[key])

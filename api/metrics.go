@@ -10,6 +10,7 @@ type metrics struct {
 	rejects       *prometheus.CounterVec
 	lookups       *prometheus.CounterVec
 	snapshots     *prometheus.CounterVec
+	restored      prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -20,7 +21,7 @@ func newMetrics() *metrics {
 		}, []string{"channel", "result"}),
 		updates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_updates_total",
-			Help: "User states that notifications brought, by result, counted when published: sent (to at least one stream), no_listener, private, stale (older than what is stored), too_large, invalid (skipped).",
+			Help: "User states that notifications brought, by result: stale (older than what is stored) and invalid (skipped) on the node that took them; counted when published sent (to at least one stream of this node), no_listener, private, too_large. With Redis published stands for what was given to the bus, and the latter four count on each node that serves the user.",
 		}, []string{"result"}),
 		rejects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_rejects_total",
@@ -32,11 +33,15 @@ func newMetrics() *metrics {
 		}, []string{"result"}),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_snapshots_total",
-			Help: "Streams opened, by what their page was told of the cached user: sent, seen (its Last-Event-ID is current), private, too_large, miss (nothing cached).",
+			Help: "Streams opened, by what their page was told of the cached user: sent, seen (its Last-Event-ID is current), private, too_large, miss (nothing cached), away (Redis is: it is told later).",
 		}, []string{"result"}),
+		restored: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hullbeam_restored_users_total",
+			Help: "Users that Redis had lost and this node has written back.",
+		}),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.notifications, m.updates, m.rejects, m.lookups, m.snapshots}
+	return []prometheus.Collector{m.notifications, m.updates, m.rejects, m.lookups, m.snapshots, m.restored}
 }

@@ -131,7 +131,7 @@ func (s *Server) mayLearn(c hull.Configuration) error {
 // credentials are good (docs/hull-protocol.md 3.6).
 func (s *Server) learn(ctx context.Context, n *hull.Notification) (*connector, error) {
 	known, err := s.store.Connectors(ctx)
-	if err != nil && !errors.Is(err, store.ErrSealed) { // the others count all the same
+	if err != nil && !errors.Is(err, store.ErrSealed) && !errors.Is(err, store.ErrNewer) { // the others count all the same
 		return nil, err
 	}
 	if len(known) >= s.cfg.Hull.MaxConnectors {
@@ -182,7 +182,11 @@ func (s *Server) takeSettings(ctx context.Context, conn *connector, said *hull.C
 	}
 	if changed {
 		s.log.Info("settings changed", "connector", conn.id)
-		s.applySettings(context.WithoutCancel(ctx), conn)
+		ctx := context.WithoutCancel(ctx)
+		s.applySettings(ctx, conn)
+		if s.cluster != nil {
+			s.cluster.tellSettings(ctx, conn.id)
+		}
 	}
 	return nil
 }
@@ -200,10 +204,7 @@ func (s *Server) takeUsers(ctx context.Context, conn *connector, messages []hull
 	if len(messages) == 0 {
 		return nil
 	}
-	users := make([]store.User, len(messages))
-	for i := range messages {
-		users[i] = stored(&messages[i])
-	}
+	users, of := s.states(messages, accepted)
 	written, err := s.store.Put(ctx, conn.id, users)
 	if err != nil {
 		return fmt.Errorf("keeping %d users: %w", len(users), err)
@@ -213,12 +214,16 @@ func (s *Server) takeUsers(ctx context.Context, conn *connector, messages []hull
 	}
 	conn.mu.RLock()
 	defer conn.mu.RUnlock()
-	for i, w := range written {
+	for i, at := range of {
 		s.track(userStart)
 		result := "stale"
-		if !w.Stale {
+		switch {
+		case at < 0 || written[at].Stale:
+		case s.cluster != nil:
+			result = "published" // by the step that wrote it; it comes back over the bus
+		default:
 			result = s.publish(conn, state{
-				message: &messages[i], version: w.Version, topics: users[i].Topics, gone: w.Gone, accepted: accepted,
+				message: &messages[i], version: written[at].Version, topics: users[at].Topics, gone: written[at].Gone, accepted: accepted,
 			})
 		}
 		s.metrics.updates.WithLabelValues(result).Inc()

@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hullbeam/api"
 	"hullbeam/hull"
@@ -132,7 +134,13 @@ func TestOlderStatesDoNotComeBack(t *testing.T) {
 	s.update(at("2026-01-02T00:00:00Z", "new"))
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
 	l.expect("user.update")
-	s.update(at("2026-01-01T00:00:00Z", "old"), at("2026-01-03T00:00:00Z", "newest"))
+	old, newest := at("2026-01-01T00:00:00Z", "old"), at("2026-01-03T00:00:00Z", "newest")
+	if s.clustered { // where the messages of one user become one
+		s.update(old)
+		s.update(newest)
+	} else {
+		s.update(old, newest)
+	}
 	if e := l.expect("user.update"); !strings.Contains(string(e.Data), "newest") {
 		t.Errorf("got %s", e.Data)
 	}
@@ -173,6 +181,7 @@ func TestTrackedEvents(t *testing.T) {
 	waitFor(t, func() bool { return s.metric("hullbeam_lookups_total", "result", "failed") == 1 })
 	s.hullSays.Store(nil)
 	s.do("GET", "/api/v1/stream?token=x", "")
+	s.quiet()
 	for _, name := range []string{
 		"incoming.connection.start", "incoming.connection.error", "incoming.connection.check", "incoming.connection.success",
 		"incoming.user.join-channel", "incoming.user.joinRoom", "incoming.user.fetch.start", "incoming.user.fetch.error",
@@ -183,5 +192,55 @@ func TestTrackedEvents(t *testing.T) {
 		if s.metric("hullbeam_tracked_events_total", "event", name) == 0 {
 			t.Errorf("%s: not counted", name)
 		}
+	}
+}
+
+// heldStore is a store in which writing the settings "held" takes until leave.
+type heldStore struct {
+	store.Store
+	entered, leave chan struct{}
+}
+
+func (s heldStore) PutConnector(ctx context.Context, c store.Connector) (bool, error) {
+	if strings.Contains(string(c.PrivateSettings), "held") {
+		close(s.entered)
+		<-s.leave
+	}
+	return s.Store.PutConnector(ctx, c)
+}
+
+// Every notification brings its connector's settings: while the store hangs over
+// those of one connector, those of others are taken.
+func TestSettingsWaitForNoOtherConnector(t *testing.T) {
+	held := heldStore{entered: make(chan struct{}), leave: make(chan struct{})}
+	s := start(t, options{store: func(*store.Config) {}, wrap: func(s store.Store) store.Store {
+		held.Store = s
+		return held
+	}})
+	must(s.store.PutConnector(t.Context(), store.Connector{ID: "other", Organization: org, Secret: secret}))
+	notify := func(id, trait string) (answer chan reply) {
+		answer = make(chan reply, 1)
+		body := fmt.Sprintf(`{"notification_id":"n1","configuration":{"id":%q,"organization":%q,"secret":%q},"connector":{"id":%q,"private_settings":{"public_traits":[%q]}},"channel":"ship:update","messages":[]}`,
+			id, org, secret, id, trait)
+		go func() { answer <- s.notify([]byte(body)) }()
+		return answer
+	}
+	waits := notify(ship, "held")
+	select {
+	case <-held.entered:
+	case r := <-waits:
+		t.Fatalf("the store was not asked: %d %s", r.status, r.body)
+	}
+	select {
+	case r := <-notify("other", "plan"):
+		if r.status != 200 {
+			t.Errorf("got %d %s", r.status, r.body)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the settings of another connector are not taken in 20 s")
+	}
+	close(held.leave)
+	if r := <-waits; r.status != 200 {
+		t.Errorf("in the end: got %d %s", r.status, r.body)
 	}
 }

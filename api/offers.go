@@ -16,11 +16,7 @@ import (
 
 // offerRequest is what an operator posts to send an offer.
 type offerRequest struct {
-	To struct {
-		Visitor string `json:"visitor"`
-		Topic   string `json:"topic"`
-		All     bool   `json:"all"`
-	} `json:"to"`
+	To        offerTo         `json:"to"`
 	Data      json.RawMessage `json:"data"`
 	ExpiresIn string          `json:"expires_in"`
 	ID        string          `json:"id"`
@@ -41,6 +37,21 @@ type offerData struct {
 	SentAt    string          `json:"sent_at"`
 	ExpiresAt string          `json:"expires_at"`
 	Tabs      []string        `json:"tabs"`
+}
+
+// offerTo is whom an offer is for: one of these.
+type offerTo struct {
+	Visitor string `json:"visitor,omitempty"`
+	Topic   string `json:"topic,omitempty"` // as hull.Topic writes it
+	All     bool   `json:"all,omitempty"`
+}
+
+// sentOffer is an offer on its way to the streams, of all nodes.
+type sentOffer struct {
+	ID   string          `json:"id"`
+	To   offerTo         `json:"to"`
+	At   time.Time       `json:"at"`
+	Data json.RawMessage `json:"data"` // of the event
 }
 
 // postOffer sends an offer to the streams that are open now.
@@ -66,49 +77,24 @@ func (s *Server) offer(c *gin.Context) (id string, live int, err error) {
 	if err := decode(body, "invalid_request", req); err != nil {
 		return "", 0, err
 	}
-	send, err := s.receivers(conn.id, req)
+	offer, err := req.offer(s.now())
 	if err != nil {
 		return "", 0, err
 	}
-	event, err := req.event(s.now())
+	if s.cluster != nil {
+		live, err = s.cluster.offer(c.Request.Context(), conn.id, offer)
+	} else {
+		live, err = s.deliver(conn.id, offer)
+	}
+	return offer.ID, live, err
+}
+
+// offer makes what is sent, with an id when it has none.
+func (r *offerRequest) offer(now time.Time) (*sentOffer, error) {
+	to, err := r.To.canonical()
 	if err != nil {
-		return "", 0, err
+		return nil, err
 	}
-	return req.ID, send(event), nil
-}
-
-// receivers are whom an offer is for, as the way to send it to them.
-func (s *Server) receivers(connectorID string, req *offerRequest) (send func(*stream.Event) int, err error) {
-	wrong := newProblem("invalid_request", "An offer is for one of visitor, topic and all.")
-	named := 0
-	if to := req.To.Visitor; to != "" {
-		named++
-		send = func(e *stream.Event) int {
-			return s.broker.SendEach(connectorID, func(sub *stream.Subscriber) bool { return sub.Visitor() == to }, e)
-		}
-	}
-	if req.To.Topic != "" {
-		topic, err := hull.ParseTopic(req.To.Topic)
-		if err != nil {
-			return nil, wrong.at("/to/topic", err.Error())
-		}
-		named++
-		send = func(e *stream.Event) int { return s.broker.Send(connectorID, topic.String(), e) }
-	}
-	if req.To.All {
-		named++
-		send = func(e *stream.Event) int {
-			return s.broker.SendEach(connectorID, func(*stream.Subscriber) bool { return true }, e)
-		}
-	}
-	if named != 1 {
-		return nil, wrong.at("/to", fmt.Sprintf("names %d", named))
-	}
-	return send, nil
-}
-
-// event makes the offer's event and, when it has none, its id.
-func (r *offerRequest) event(now time.Time) (*stream.Event, error) {
 	wrong := newProblem("invalid_request", "The offer cannot be sent as it is.")
 	life := defaultOfferLife
 	if r.ExpiresIn != "" {
@@ -129,17 +115,61 @@ func (r *offerRequest) event(now time.Time) (*stream.Event, error) {
 	} else if !saneID(r.ID) {
 		return nil, wrong.at("/id", "is at most 64 of A-Za-z0-9._-")
 	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // it would make more of it than an event may have
-	err := encoder.Encode(offerData{
+	text, err := encode(offerData{
 		ID: r.ID, Data: data.Bytes(), Tabs: []string{},
 		SentAt: now.UTC().Format(timeFormat), ExpiresAt: now.Add(life).UTC().Format(timeFormat),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return stream.NewEvent(stream.Fields{
-		Type: "offer", Data: bytes.TrimSpace(text.Bytes()), ID: stream.ID{Version: uint64(now.UnixMicro()), Tag: offerTag}, Accepted: now,
+	return &sentOffer{ID: r.ID, To: to, At: now, Data: text}, nil
+}
+
+// encode is json.Marshal without escapes for HTML, which would make more of an
+// offer's data than an event may have.
+func encode(v any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimSpace(text.Bytes()), err
+}
+
+// canonical checks that the offer is for one of them, and has the topic as streams
+// have it.
+func (to offerTo) canonical() (offerTo, error) {
+	wrong := newProblem("invalid_request", "An offer is for one of visitor, topic and all.")
+	named := 0
+	for _, is := range []bool{to.Visitor != "", to.Topic != "", to.All} {
+		if is {
+			named++
+		}
+	}
+	if named != 1 {
+		return to, wrong.at("/to", fmt.Sprintf("names %d", named))
+	}
+	if to.Topic != "" {
+		topic, err := hull.ParseTopic(to.Topic)
+		if err != nil {
+			return to, wrong.at("/to/topic", err.Error())
+		}
+		to.Topic = topic.String()
+	}
+	return to, nil
+}
+
+// deliver sends an offer to the open streams of this node that it is for, and
+// returns how many took it.
+func (s *Server) deliver(connectorID string, o *sentOffer) (live int, err error) {
+	event, err := stream.NewEvent(stream.Fields{
+		Type: "offer", Data: o.Data, ID: stream.ID{Version: uint64(o.At.UnixMicro()), Tag: offerTag}, Accepted: o.At,
 	})
+	if err != nil {
+		return 0, err
+	}
+	if o.To.Topic != "" {
+		return s.broker.Send(connectorID, o.To.Topic, event), nil
+	}
+	meant := func(sub *stream.Subscriber) bool { return o.To.All || sub.Visitor() == o.To.Visitor }
+	return s.broker.SendEach(connectorID, meant, event), nil
 }

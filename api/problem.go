@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -110,9 +111,9 @@ func problemOf(err error) *problem {
 	case errors.Is(err, stream.ErrSealed):
 		return newProblem("token_invalid", "Ask for a new token.")
 	case errors.Is(err, stream.ErrFull), errors.Is(err, stream.ErrDraining):
-		return newProblem("unavailable", "This node takes no more streams now.").after(shedRetry)
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSealed):
-		return newProblem("unavailable", "What is needed cannot be read right now.").after(shedRetry)
+		return newProblem("unavailable", "This node takes no more streams now.").shed()
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSealed), errors.Is(err, store.ErrNewer): // other nodes may
+		return newProblem("unavailable", "What is needed cannot be read right now.").shed()
 	}
 	return newProblem("internal", "")
 }
@@ -127,13 +128,19 @@ func (s *Server) failed(err error, where ...any) {
 		if !s.storeFails.Swap(true) {
 			s.log.Error("the store fails", append(where, "error", err)...)
 		}
-	case p.Code == "internal", errors.Is(err, store.ErrSealed):
+	case p.Code == "internal", errors.Is(err, store.ErrSealed), errors.Is(err, store.ErrNewer):
 		s.log.Error("request failed", append(where, "error", err)...)
 	}
 }
 
-// shedRetry is how long a client that was turned away is asked to wait.
+// shedRetry is how long a client that was turned away is asked to wait, on average.
 const shedRetry = 5 * time.Second
+
+// shed asks the client to come back between half of shedRetry and one and a half:
+// those who were turned away together shall not come back together.
+func (p *problem) shed() *problem {
+	return p.after(shedRetry/2 + rand.N(shedRetry))
+}
 
 // fail answers with the problem that err is, and ends the request.
 func (s *Server) fail(c *gin.Context, err error) {

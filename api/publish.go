@@ -109,7 +109,16 @@ func snapshotState(snap store.Snapshot) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	return state{message: &m, version: snap.Version, topics: topicNames(&m)}, nil
+	return state{message: &m, version: snap.Version, topics: leading(&m, snap.Topics)}, nil
+}
+
+// leading are those of m's topics, best kind first, that still lead to its user:
+// named has them, sorted.
+func leading(m *hull.Message, named []string) []string {
+	return slices.DeleteFunc(topicNames(m), func(topic string) bool {
+		_, leads := slices.BinarySearch(named, topic)
+		return !leads
+	})
 }
 
 // applySettings makes a change of settings visible to open streams at once:
@@ -125,6 +134,10 @@ func (s *Server) applySettings(ctx context.Context, c *connector) {
 			users[user] = true
 		}
 	}
+	if s.cluster != nil {
+		s.cluster.show(c.id, keys(users))
+		return
+	}
 	const atOnce = 500
 	for ids := range slices.Chunk(keys(users), atOnce) {
 		snapshots, err := s.store.Snapshots(ctx, c.id, ids)
@@ -138,6 +151,7 @@ func (s *Server) applySettings(ctx context.Context, c *connector) {
 	}
 }
 
+// republish publishes a state as it was stored.
 func (s *Server) republish(c *connector, snap store.Snapshot) {
 	st, err := snapshotState(snap)
 	if err != nil {

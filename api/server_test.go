@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -26,8 +27,13 @@ import (
 	"hullbeam/hull"
 	"hullbeam/hull/hulltest"
 	"hullbeam/store"
+	"hullbeam/store/storetest"
 	"hullbeam/stream"
 )
+
+// onRedis runs what does not care about its store on Redis, each test on a server
+// of its own: go test ./api -redis.
+var onRedis = flag.Bool("redis", false, "run the tests on Redis")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -50,7 +56,13 @@ type options struct {
 	noHull    bool // the connector has no organization
 	unknown   bool // the connector is not put in
 	directory string
-	hullWaits chan struct{} // Hull answers once it is closed
+	wrap      func(store.Store) store.Store // what the server has of the store
+	hullWaits chan struct{}                 // Hull answers once it is closed
+	redis     string                        // the store is there, and may have other nodes
+	bus       string                        // the URL by which the bus gets there; redis when empty
+	timeout   time.Duration                 // of Redis; 0: 5 s
+	canary    time.Duration                 // each so often; 0: 500 ms
+	life      time.Duration                 // of what nobody needs; 0: as in production
 	now       func() time.Time
 }
 
@@ -69,6 +81,9 @@ type server struct {
 	registry *prometheus.Registry
 	log      *lockedBuffer
 	now      func() time.Time
+
+	clustered bool // the store is one that nodes share
+	bus       *stream.RedisBus
 }
 
 func start(t *testing.T, o options) *server {
@@ -93,19 +108,31 @@ func start(t *testing.T, o options) *server {
 	}))
 	t.Cleanup(hullServer.Close)
 
-	storeConfig := store.DefaultConfig()
-	storeConfig.DataDir = o.directory
-	if storeConfig.DataDir == "" {
-		storeConfig.DataDir = t.TempDir()
-	}
 	secrets := []string{"a secret of at least thirty-two characters"}
-	storeConfig.Sealer = must(stream.NewSealer(secrets, "store"))
-	apply(o.store, &storeConfig)
-	s.store = must(store.Open(t.Context(), storeConfig))
+	sealer := must(stream.NewSealer(secrets, "store"))
+	var bus func(stream.Listener) stream.Bus
+	if *onRedis && o.store == nil && o.directory == "" && o.redis == "" {
+		o.redis = storetest.Redis(t).URL()
+	}
+	if o.redis != "" {
+		s.store, bus = openRedis(t, o, sealer, s)
+		s.clustered = true
+	} else {
+		storeConfig := store.DefaultConfig()
+		storeConfig.DataDir, storeConfig.Sealer = o.directory, sealer
+		if storeConfig.DataDir == "" {
+			storeConfig.DataDir = t.TempDir()
+		}
+		apply(o.store, &storeConfig)
+		s.store = must(store.Open(t.Context(), storeConfig))
+	}
+	if o.wrap != nil {
+		s.store = o.wrap(s.store)
+	}
 	t.Cleanup(func() { s.store.Close() })
 
 	cfg := api.Config{PublicURL: "http://beam.example", AdminKeys: []string{"an admin key for tests"},
-		Identity: api.DefaultIdentity(), Limits: api.DefaultLimits(), Hull: api.DefaultHull(), Stream: stream.DefaultConfig()}
+		Identity: api.DefaultIdentity(), Cluster: api.DefaultCluster(), Limits: api.DefaultLimits(), Hull: api.DefaultHull(), Stream: stream.DefaultConfig()}
 	apply(o.config, &cfg)
 	verify := hull.DefaultVerifyConfig()
 	verify.PublicKeys = []string{s.key.PublicPEM()}
@@ -124,12 +151,21 @@ func start(t *testing.T, o options) *server {
 		s.putConnector(o)
 	}
 	s.api = must(api.New(cfg, api.Parts{
-		Store: s.store, Broker: s.broker, Tokens: s.tokens, Visitors: must(stream.NewSealer(secrets, "visitor")),
+		Store: s.store, Bus: bus, Broker: s.broker, Tokens: s.tokens, Visitors: must(stream.NewSealer(secrets, "visitor")),
 		Verifier: must(hull.NewVerifier(verify)), Hull: client, Registry: s.registry,
 		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: s.now,
 	}))
 	s.registry.MustRegister(s.api.Metrics()...)
 	s.registry.MustRegister(s.broker.Metrics()...)
+	if s.clustered {
+		s.registry.MustRegister(s.bus.Metrics()...)
+		s.api.SetCountWait(5 * time.Second)
+		if o.life > 0 {
+			s.api.SetResidentLife(o.life)
+			s.api.SetRenewEach(o.life)
+		}
+	}
+	s.run()
 	web := httptest.NewUnstartedServer(s.api.Handler())
 	web.Listener = must(reactor.Listen(web.Listener.(*net.TCPListener), api.StreamPath, web.Config))
 	web.Start()
@@ -139,6 +175,27 @@ func start(t *testing.T, o options) *server {
 		web.Close()
 	})
 	return s
+}
+
+// run keeps the server in touch with others, as long as it is there.
+func (s *server) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := s.api.Run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+	s.api.Prepared()
+	storetest.Eventually(s.t, "the node is ready", func() bool {
+		w := httptest.NewRecorder()
+		s.api.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		return w.Code == http.StatusOK
+	})
 }
 
 func apply[T any](change func(*T), to *T) {
@@ -184,6 +241,27 @@ func (s *server) react() *stream.Reactor {
 		running.Wait()
 	})
 	return reactor
+}
+
+// quiet waits until nothing comes over the bus any more, if there is one: what
+// was answered is published then, and not before. A canary comes behind it; what is
+// read because of it takes a while more.
+func (s *server) quiet() {
+	s.t.Helper()
+	if !s.clustered {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.bus.Canary(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+	for still, before := 0, -1.0; still < 10; still++ {
+		time.Sleep(20 * time.Millisecond)
+		if now := s.metric("hullbeam_updates_total"); now != before {
+			still, before = 0, now
+		}
+	}
 }
 
 // drain ends all streams, after what is due has been written to them.
@@ -313,13 +391,14 @@ func (once) Reset()                     {}
 // next is the next event but heartbeats.
 func (l *listener) next() sse.Event {
 	l.t.Helper()
+	late := time.After(20 * time.Second)
 	for {
 		select {
 		case e := <-l.events:
 			if string(e.Event) != "heartbeat" {
 				return e
 			}
-		case <-time.After(20 * time.Second):
+		case <-late:
 			l.t.Fatal("no event in 20 s")
 		}
 	}
@@ -394,9 +473,10 @@ func (s *server) notification(channel, connector string, messages ...string) rep
 	return r
 }
 
-// metric is the value of a counter or gauge with these labels.
+// metric is the sum of the counters or gauges with these labels.
 func (s *server) metric(name string, labels ...string) float64 {
 	s.t.Helper()
+	sum := 0.0
 	families, err := s.registry.Gather()
 	if err != nil {
 		s.t.Fatal(err)
@@ -416,10 +496,10 @@ func (s *server) metric(name string, labels ...string) float64 {
 					continue series
 				}
 			}
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
-	return 0
+	return sum
 }
 
 // lint holds the server's metrics against Prometheus' conventions.

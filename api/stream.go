@@ -21,20 +21,8 @@ import (
 // is cached, hand over to the transport. Errors come before the first byte.
 func (s *Server) getStream(c *gin.Context) {
 	s.track(connectionStart)
-	g, conn, err := s.openGrant(c)
+	o, cached, err := s.open(c)
 	if err != nil {
-		s.reject(c, err)
-		return
-	}
-	sub, v, err := s.subscribe(clientAddress(c), conn, g)
-	if err != nil {
-		s.reject(c, err)
-		return
-	}
-	o := &opening{conn, g, sub}
-	cached, err := s.tellSnapshot(c.Request.Context(), o, lastEventID(c))
-	if err != nil {
-		s.broker.Unsubscribe(sub, openFailed(err))
 		s.reject(c, err)
 		return
 	}
@@ -42,20 +30,44 @@ func (s *Server) getStream(c *gin.Context) {
 	var lookup sync.WaitGroup
 	switch {
 	case cached:
-	case conn.credentials().Organization == "":
+	case o.conn.credentials().Organization == "":
 		s.lookUp(c.Request.Context(), o) // which asks nobody, and goes out with the rest
 	default:
-		ctx, cancel := context.WithCancel(c.Request.Context())
-		defer cancel()
-		v.lookup.Store(&cancel)
-		defer v.lookup.Store(nil) // a stream outlives its request, which the context would keep
-		lookup.Go(func() { s.lookUp(ctx, o) })
+		ctx := c.Request.Context()
+		lookup.Go(func() { s.lookUpFor(ctx, o) })
 	}
 	if c.Request.Body != http.NoBody {
 		http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
 	}
-	s.broker.Serve(c.Writer, c.Request, sub) // the stream may live on
+	s.broker.Serve(c.Writer, c.Request, o.sub) // the stream may live on
 	lookup.Wait()
+}
+
+// open is all that comes before the first byte.
+func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
+	if !s.openings.take("") {
+		return nil, false, newProblem("unavailable", "Too many streams are being opened.").shed()
+	}
+	defer s.openings.giveBack("")
+	g, conn, err := s.openGrant(c)
+	if err != nil {
+		return nil, false, err
+	}
+	last := lastEventID(c)
+	sub, v, err := s.subscribe(clientAddress(c), conn, g, last)
+	if err != nil {
+		return nil, false, err
+	}
+	o = &opening{conn: conn, grant: g, sub: sub, visit: v, last: last}
+	cached, err = s.tellSnapshot(c.Request.Context(), o)
+	if isAway(err) && s.cluster != nil {
+		cached, err = s.tellRemembered(o), nil
+	}
+	if err != nil {
+		s.broker.Unsubscribe(sub, openFailed(err))
+		return nil, false, err
+	}
+	return o, cached, nil
 }
 
 // opening is a stream until its page has been told of the user.
@@ -63,6 +75,8 @@ type opening struct {
 	conn  *connector
 	grant stream.Grant
 	sub   *stream.Subscriber
+	visit *visit
+	last  stream.ID // what the page saw last
 }
 
 // openFailed is why a stream ended that was not served.
@@ -73,16 +87,31 @@ func openFailed(err error) stream.Reason {
 	return stream.ReasonError
 }
 
-// visit is what ends with a stream: the places that it takes, and its look-up.
+// visit is what ends with a stream: the places that it takes, what the node
+// follows for it, and its look-up.
 type visit struct {
 	server             *Server
 	address, connector string
+	served             served
 	lookup             atomic.Pointer[context.CancelFunc] // nil: none is under way
 }
 
-func (v *visit) end(stream.Reason) {
+// Follows implements stream.Owner.
+func (v *visit) Follows(sub *stream.Subscriber, user string, rank int) {
+	if c := v.server.cluster; c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.serveLocked(v.connector, &v.served, sub, user, rank, true)
+	}
+}
+
+// Ended implements stream.Owner.
+func (v *visit) Ended(stream.Reason) {
 	v.server.addressStreams.giveBack(v.address)
 	v.server.connectorStreams.giveBack(v.connector)
+	if c := v.server.cluster; c != nil {
+		c.leave(v.connector, &v.served)
+	}
 	if cancel := v.lookup.Load(); cancel != nil {
 		(*cancel)()
 	}
@@ -119,29 +148,38 @@ func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 }
 
 // subscribe admits a stream and enters it into the index.
-func (s *Server) subscribe(address string, conn *connector, g stream.Grant) (*stream.Subscriber, *visit, error) {
+func (s *Server) subscribe(address string, conn *connector, g stream.Grant, last stream.ID) (*stream.Subscriber, *visit, error) {
 	if !s.addressStreams.take(address) {
-		return nil, nil, newProblem("unavailable", "Too many streams of this address.").after(shedRetry)
+		return nil, nil, newProblem("unavailable", "Too many streams of this address.").shed()
 	}
 	if !s.connectorStreams.take(g.Connector) {
 		s.addressStreams.giveBack(address)
-		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").after(shedRetry)
+		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").shed()
 	}
 	v := &visit{server: s, address: address, connector: conn.id}
-	sub, err := s.broker.Subscribe(g, v.end, s.joined(g))
+	sub, err := s.broker.Await(g, v, last, s.joined(g))
 	if err != nil {
-		v.end("")
+		v.Ended("")
+		return nil, nil, err
 	}
-	return sub, v, err
+	if s.cluster != nil {
+		s.cluster.begin(conn.id, &v.served, sub, len(g.Topics))
+	}
+	return sub, v, nil
 }
 
 // tellSnapshot tells a new stream what is cached of its user, unless the page
 // has seen it. cached is false when nothing is.
-func (s *Server) tellSnapshot(ctx context.Context, o *opening, last stream.ID) (cached bool, err error) {
-	snap, rank, err := s.store.Find(ctx, o.conn.id, grantTopics(o.grant))
+func (s *Server) tellSnapshot(ctx context.Context, o *opening) (cached bool, err error) {
+	find := s.store.Find
+	if s.cluster != nil {
+		find = s.cluster.find
+	}
+	snap, rank, err := find(ctx, o.conn.id, grantTopics(o.grant))
 	if errors.Is(err, store.ErrNotFound) {
 		s.metrics.snapshots.WithLabelValues("miss").Inc()
 		o.sub.Greet(cacheMiss(o.grant))
+		o.sub.Resolved()
 		return false, nil
 	} else if err != nil {
 		return false, err
@@ -150,8 +188,23 @@ func (s *Server) tellSnapshot(ctx context.Context, o *opening, last stream.ID) (
 	if err != nil {
 		return false, err
 	}
-	s.metrics.snapshots.WithLabelValues(s.follow(o, st, rank, last)).Inc()
+	s.metrics.snapshots.WithLabelValues(s.follow(o, st, rank, o.last)).Inc()
 	return true, nil
+}
+
+// tellRemembered is tellSnapshot while Redis is away: from memory, if that has
+// anything, and the rest later. The page is not told that nothing is cached, since
+// nobody knows.
+func (s *Server) tellRemembered(o *opening) (cached bool) {
+	result := "away"
+	if snap, rank, err := s.cluster.remembered(o.conn.id, grantTopics(o.grant)); err == nil {
+		if st, err := snapshotState(snap); err == nil {
+			result = s.follow(o, st, rank, o.last)
+		}
+	}
+	s.cluster.later(o) // behind what may be old
+	s.metrics.snapshots.WithLabelValues(result).Inc()
+	return true
 }
 
 // follow makes one stream follow the user of st, which its topic number rank
@@ -165,7 +218,7 @@ func (s *Server) follow(o *opening, st state, rank int, last stream.ID) (result 
 	if seen && result == "sent" {
 		result = "seen"
 	}
-	o.sub.Follow(p, rank, seen)
+	o.sub.Follow(p, rank)
 	return result
 }
 
@@ -197,6 +250,15 @@ func provenTopics(g stream.Grant) []hull.Topic {
 		}
 	}
 	return topics
+}
+
+// lookUpFor is lookUp until the stream ends.
+func (s *Server) lookUpFor(ctx context.Context, o *opening) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o.visit.lookup.Store(&cancel)
+	defer o.visit.lookup.Store(nil) // a stream outlives its request, which the context would keep
+	s.lookUp(ctx, o)
 }
 
 // lookUp asks Hull for the user of a stream about which nothing is cached, and
@@ -264,7 +326,7 @@ func (s *Server) keep(ctx context.Context, o *opening, user store.User, m *hull.
 		return err
 	}
 	if written[0].Stale {
-		_, err := s.tellSnapshot(ctx, o, stream.ID{})
+		_, err := s.tellSnapshot(ctx, o)
 		return err
 	}
 	s.follow(o, state{message: m, version: written[0].Version, topics: user.Topics}, rank, stream.ID{})

@@ -14,6 +14,7 @@ import (
 
 	"hullbeam/api"
 	"hullbeam/hull"
+	"hullbeam/store/storetest"
 )
 
 // userMessage is a message about a user with these members and the segment vip,
@@ -352,7 +353,7 @@ func waitFor(t *testing.T, come func() bool) {
 // A stream outlives the time that a request's body has to arrive, and a body that
 // does not arrive holds its connection no longer.
 func TestReadTimeout(t *testing.T) {
-	s := start(t, options{noHull: true, config: func(c *api.Config) { c.Limits.ReadTimeout = 100 * time.Millisecond }})
+	s := start(t, options{noHull: true, config: func(c *api.Config) { c.Limits.ReadTimeout = time.Second }})
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
 	for name, head := range map[string]string{
 		"that is read":    "POST /smart-notifier HTTP/1.1\r\nHost: beam\r\nX-Hull-Smart-Notifier: true\r\nX-Hull-Smart-Notifier-Signature: a.b.c\r\nX-Hull-Smart-Notifier-Signature-Version: v1\r\nX-Hull-Smart-Notifier-Signature-Public-Key-Url: https://" + org + "/key\r\nContent-Length: 1000\r\n\r\n{",
@@ -390,6 +391,31 @@ func TestRestartServesWhatWasKnown(t *testing.T) {
 			t.Errorf("Hull was asked %d times", n)
 		}
 	})
+}
+
+// Of two streams that open at once while the store does not answer, one is asked
+// to come back.
+func TestOpeningsAreBounded(t *testing.T) {
+	redis := storetest.Redis(t)
+	// Until a canary is late the first of them waits for the store.
+	s := start(t, options{redis: redis.URL(), canary: 10 * time.Second, config: func(c *api.Config) { c.Limits.Openings = 1 }})
+	tokens := []string{s.token(claim("anonymous_id", anonymous)), s.token(claim("anonymous_id", anonymous))}
+	redis.Freeze()
+	defer redis.Thaw()
+	statuses := make(chan int)
+	for _, token := range tokens {
+		go func() {
+			res := must(http.Get(s.URL + "/api/v1/stream?token=" + token))
+			if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
+				t.Error("it does not say when")
+			}
+			res.Body.Close()
+			statuses <- res.StatusCode
+		}()
+	}
+	if first, second := <-statuses, <-statuses; first+second != http.StatusOK+http.StatusServiceUnavailable {
+		t.Errorf("got %d and %d", first, second)
+	}
 }
 
 func TestScript(t *testing.T) {

@@ -107,7 +107,7 @@ func TestTokenAnswer(t *testing.T) {
 	const key = "the site's identity secret"
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
 	s := start(t, options{now: func() time.Time { return now }, private: `{"whitelisted_domains":["www.harbor.example"],"identity_secret":["old","` + key + `"]}`})
-	proof := identityToken(key, jwt.MapClaims{"external_id": "77", "exp": now.Add(time.Hour).Unix()})
+	proof := identityToken(key, jwt.MapClaims{"external_id": "77-in-the-shop", "exp": now.Add(time.Hour).Unix()})
 	body := fmt.Sprintf(`{"claims":{"email":"Ada@Harbor.example ","external_id":"1","anonymous_id":["%s","intercom:5c5b7b694aa3a8d4","short"]},"identity_token":"%s"}`, anonymous, proof)
 	r := s.do("POST", tokenPath, body, "Origin: "+page, "Content-Type: application/json", "X-Request-Id: abc-1")
 	var got struct {
@@ -122,7 +122,7 @@ func TestTokenAnswer(t *testing.T) {
 	if err := json.Unmarshal(r.body, &got); err != nil || r.status != http.StatusCreated {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	if want := "[external_id:77 anonymous_id:" + anonymous + " anonymous_id:intercom:5c5b7b694aa3a8d4]"; fmt.Sprint(got.Topics) != want {
+	if want := "[external_id:77-in-the-shop anonymous_id:" + anonymous + " anonymous_id:intercom:5c5b7b694aa3a8d4]"; fmt.Sprint(got.Topics) != want {
 		t.Errorf("topics: got %v, want %v", got.Topics, want)
 	}
 	if fmt.Sprint(got.Unproven) != "[email]" {
@@ -134,7 +134,7 @@ func TestTokenAnswer(t *testing.T) {
 	if !strings.HasPrefix(got.Visitor, "v_") || r.header.Get("X-Request-Id") != "abc-1" || r.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got %s %v", got.Visitor, r.header)
 	}
-	for _, secretText := range []string{"77", "ada", anonymous} {
+	for _, secretText := range []string{"77-in-the", "harbor", anonymous} {
 		if strings.Contains(strings.ToLower(got.Token), secretText) {
 			t.Errorf("the token shows %q", secretText)
 		}

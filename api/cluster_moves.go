@@ -1,0 +1,54 @@
+package api
+
+import (
+	"context"
+	"errors"
+)
+
+// move is a topic that has left a user for another one.
+type move struct{ connector, topic, from, to string }
+
+// follow leads the streams of topics that have left a user to the one who has
+// them now.
+func (r *resync) follow(ctx context.Context) error {
+	r.mu.Lock()
+	moved := r.moved
+	r.moved = nil
+	r.mu.Unlock()
+	for i, m := range moved {
+		if err := r.followOne(ctx, m); err != nil {
+			r.mu.Lock()
+			r.moved = append(r.moved, moved[i:]...)
+			r.mu.Unlock()
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *resync) followOne(ctx context.Context, m move) error {
+	conn := r.server.connectors.known(m.connector)
+	if conn == nil || !r.server.broker.Reaches(m.connector, []string{m.topic}) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, listenWait)
+	defer cancel()
+	snap, err := r.user(ctx, m.connector, m.to)
+	if isAway(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil || !leads(snap, m.topic) {
+		r.server.broker.Lose(m.connector, m.from, m.topic, nil)
+		return nil
+	}
+	st, err := snapshotState(*snap)
+	if err != nil {
+		r.server.log.Error("reading a snapshot", "connector", m.connector, "error", err)
+		return nil
+	}
+	conn.mu.RLock()
+	defer conn.mu.RUnlock()
+	p, _ := r.server.publication(conn, st)
+	r.server.broker.Lose(m.connector, m.from, m.topic, p)
+	return nil
+}

@@ -1,0 +1,280 @@
+package api
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+// resident is a channel that this node follows, and what it knows of it. Guarded
+// by the cluster's mu.
+type resident struct {
+	channel stream.Channel
+	sub     *stream.Subscription
+	refs    int
+	idle    time.Time // since when refs is 0
+
+	// fresh means that what is known was read after the channel was listened to:
+	// whatever is news comes. Not fresh, it is the latest that came by.
+	fresh   bool
+	told    int           // how often something was told that a read under way may contradict
+	reading chan struct{} // closed when it ends; nil: none is under way
+
+	// Of a user: the latest state known, which is in the tier unless evicted, the
+	// latest that was published to this node's streams, and by which topics how many
+	// of them follow the user.
+	version, published uint64
+	followed           []following
+
+	lead  string // of a topic: whom it leads to; empty: nobody
+	known bool   // of a topic: lead has been read, or told
+}
+
+func userChannel(connectorID, user string) stream.Channel {
+	return stream.Channel{Kind: stream.UserChannel, Connector: connectorID, Name: user}
+}
+
+func topicChannel(connectorID, topic string) stream.Channel {
+	return stream.Channel{Kind: stream.TopicChannel, Connector: connectorID, Name: topic}
+}
+
+func connectorChannel(connectorID string) stream.Channel {
+	return stream.Channel{Kind: stream.ConnectorChannel, Connector: connectorID}
+}
+
+// holdLocked follows a channel, until it is let go as often as it was held.
+func (c *cluster) holdLocked(ch stream.Channel) *resident {
+	r := c.residents[ch]
+	if r == nil {
+		ch.Connector, ch.Name = strings.Clone(ch.Connector), strings.Clone(ch.Name) // they are parts of longer texts
+		r = &resident{channel: ch, sub: c.bus.Follow(ch)}
+		c.residents[ch] = r
+	}
+	r.refs++
+	return r
+}
+
+func (c *cluster) hold(ch stream.Channel) *resident {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.holdLocked(ch)
+}
+
+func (c *cluster) letGoLocked(r *resident) {
+	if r.refs--; r.refs == 0 {
+		r.idle = time.Now()
+		c.idle = append(c.idle, idle{r, r.idle})
+	}
+}
+
+func (c *cluster) letGo(r *resident) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.letGoLocked(r)
+}
+
+// idle is a resident that nobody has held since then, or had not for a while.
+type idle struct {
+	*resident
+	since time.Time
+}
+
+// sweep forgets what nobody has needed for long, and streams that have ended before
+// they could be told of their users.
+func (c *cluster) sweep(now time.Time) {
+	degraded := c.degraded()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for ; n < len(c.idle); n++ {
+		r := c.idle[n]
+		young := degraded || now.Sub(r.since) < c.life
+		if young && len(c.idle)-n <= maxIdle {
+			break
+		}
+		if r.refs > 0 || !r.idle.Equal(r.since) {
+			continue // it was held again; then it stands in the list again further on
+		}
+		delete(c.residents, r.channel)
+		c.tier.Invalidate(r.channel)
+		r.sub.Release()
+	}
+	c.idle = slices.Delete(c.idle, 0, n)
+	c.late = slices.DeleteFunc(c.late, func(o *opening) bool { return o.visit.served.ended })
+}
+
+// served is what of a stream's the node follows: the user that the stream
+// follows, and each topic better than the one that leads there, which may come
+// to lead to somebody. Guarded by the cluster's mu.
+type served struct {
+	sub   *stream.Subscriber
+	user  *resident // nil: none
+	by    string    // the topic that leads to user
+	held  int       // topics, the best ones
+	ended bool
+}
+
+// begin has a new stream's topics followed, unless it follows a user already.
+func (c *cluster) begin(connectorID string, v *served, sub *stream.Subscriber, topics int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v.sub == nil {
+		c.serveLocked(connectorID, v, sub, "", topics, false)
+	}
+}
+
+// over tells whether the stream has ended.
+func (v *visit) over() bool {
+	c := v.server.cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return v.served.ended
+}
+
+// serveLocked has v's stream followed by what it follows now. With look, what begins to
+// be followed and is not known is read.
+func (c *cluster) serveLocked(connectorID string, v *served, sub *stream.Subscriber, user string, rank int, look bool) {
+	if v.ended || v.held == rank && v.user != nil && v.user.channel.Name == user {
+		return
+	}
+	v.sub = sub
+	was := v.user
+	v.unfollowLocked()
+	if v.user = nil; user != "" {
+		v.user = c.holdLocked(userChannel(connectorID, user))
+		v.followLocked(sub.Topic(rank))
+		if look {
+			c.knowLocked(v.user)
+		}
+	}
+	for ; v.held < rank; v.held++ {
+		if r := c.holdLocked(topicChannel(connectorID, sub.Topic(v.held))); look {
+			c.knowLocked(r)
+		}
+	}
+	c.dropLocked(connectorID, v, rank)
+	if was != nil {
+		c.letGoLocked(was)
+	}
+}
+
+// following is by which topic how many streams follow a user. Most users have one.
+type following struct {
+	topic   string
+	streams int
+}
+
+// followLocked counts the stream among those that follow its user by a topic, and
+// unfollowLocked takes it out.
+func (v *served) followLocked(topic string) {
+	v.by = topic
+	for i := range v.user.followed {
+		if f := &v.user.followed[i]; f.topic == topic {
+			f.streams++
+			return
+		}
+	}
+	v.user.followed = append(v.user.followed, following{topic, 1})
+}
+
+func (v *served) unfollowLocked() {
+	if v.user == nil {
+		return
+	}
+	list := v.user.followed
+	i := slices.IndexFunc(list, func(f following) bool { return f.topic == v.by })
+	if list[i].streams--; list[i].streams == 0 {
+		v.user.followed = slices.Delete(list, i, i+1)
+	}
+}
+
+// goneLocked are the topics by which streams follow a user, and which do not lead
+// there any more.
+func (r *resident) goneLocked(snap *store.Snapshot) (gone []string) {
+	for _, f := range r.followed {
+		if !leads(snap, f.topic) {
+			gone = append(gone, f.topic)
+		}
+	}
+	return gone
+}
+
+// knowLocked has read what is not known, and shown whom a topic is known to lead to.
+func (c *cluster) knowLocked(r *resident) {
+	switch {
+	case !r.fresh && r.reading == nil:
+		c.dirtyLocked(r.channel, want{show: true})
+	case r.fresh && r.lead != "":
+		c.dirtyLocked(userChannel(r.channel.Connector, r.lead), want{show: true})
+	}
+}
+
+// want is why something is read anew.
+type want struct {
+	show bool // it is published also when it has not changed: a topic has come to lead there
+	lost bool // Redis has lost something: topics of a user that it has may be lacking
+	// If it has this version at least, it came with these events, and was accepted
+	// then.
+	version  uint64
+	events   []byte
+	accepted time.Time
+}
+
+// show has users published again, from memory or from Redis as soon as that can be
+// read.
+func (c *cluster) show(connectorID string, users []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, user := range users {
+		c.dirtyLocked(userChannel(connectorID, user), want{show: true})
+	}
+}
+
+// dirtyLocked has a channel's matter read anew.
+func (c *cluster) dirtyLocked(ch stream.Channel, w want) {
+	before := c.dirty[ch]
+	if before.version > w.version {
+		w.version, w.events, w.accepted = before.version, before.events, before.accepted
+	}
+	w.show, w.lost = w.show || before.show, w.lost || before.lost
+	c.dirty[ch] = w
+	c.wakeUp()
+}
+
+// dropLocked lets go of all but the rank best topics.
+func (c *cluster) dropLocked(connectorID string, v *served, rank int) {
+	for v.held > rank {
+		v.held--
+		c.letGoLocked(c.residents[topicChannel(connectorID, v.sub.Topic(v.held))])
+	}
+}
+
+// leave ends what serveLocked began.
+func (c *cluster) leave(connectorID string, v *served) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v.ended = true
+	c.dropLocked(connectorID, v, 0)
+	v.unfollowLocked()
+	if v.user != nil {
+		c.letGoLocked(v.user)
+		v.user = nil
+	}
+}
+
+// learnLocked notes a user's state, unless a later one is known.
+func (c *cluster) learnLocked(r *resident, snap *store.Snapshot) {
+	if snap.Version >= r.version {
+		r.version = snap.Version
+		c.tier.Set(r.channel, snap)
+	}
+}
+
+// leads tells whether topic leads to the user of snap.
+func leads(snap *store.Snapshot, topic string) bool {
+	_, ok := slices.BinarySearch(snap.Topics, topic)
+	return ok
+}
