@@ -39,8 +39,8 @@ type Config struct {
 	// least 32 characters each. Without one Hullbeam runs in development mode,
 	// for this machine alone. Default none.
 	Secret []string `mapstructure:"secret"`
-	// RedisURL is the Redis that nodes share. This version keeps its state in
-	// the embedded store and refuses to start with one. Default "".
+	// RedisURL is the Redis that nodes share: store.RedisConfig.URL. Refused
+	// without a secret. Default "": the embedded store.
 	RedisURL string `mapstructure:"redis_url"`
 	// AdminKey lets operators in: at least 20 characters each. Default none.
 	AdminKey []string `mapstructure:"admin_key"`
@@ -57,6 +57,7 @@ type Config struct {
 
 	Log        LogConfig     `mapstructure:"log"`
 	Store      store.Config  `mapstructure:"store"`
+	Redis      RedisConfig   `mapstructure:"redis"`
 	Hull       HullConfig    `mapstructure:"hull"`
 	Identity   api.Identity  `mapstructure:"identity"`
 	Stream     stream.Config `mapstructure:"stream"`
@@ -70,6 +71,12 @@ type LogConfig struct {
 	Level string `mapstructure:"level"`
 	// Format is text or json. Default text.
 	Format string `mapstructure:"format"`
+}
+
+// RedisConfig is everything about a store that nodes share.
+type RedisConfig struct {
+	store.RedisConfig `mapstructure:",squash"`
+	api.Cluster       `mapstructure:",squash"`
 }
 
 // HullConfig is everything about Hull.
@@ -103,6 +110,7 @@ func DefaultConfig() Config {
 		DataDir: "./data",
 		Log:     LogConfig{Level: "info", Format: "text"},
 		Store:   store.DefaultConfig(),
+		Redis:   RedisConfig{store.DefaultRedisConfig(), api.DefaultCluster()},
 		Hull: HullConfig{
 			Hull: api.DefaultHull(), VerifyConfig: hull.DefaultVerifyConfig(), ClientConfig: hull.DefaultClientConfig(),
 		},
@@ -152,6 +160,7 @@ func LoadConfig(path string, environ []string, flags *pflag.FlagSet) (c Config, 
 	if err := unmarshal(v, &c); err != nil {
 		return Config{}, nil, usage(inSource(err, file, sources))
 	}
+	c.Redis.URL = c.RedisURL
 	if c.Hull.PublicKeys, err = readKeys(c.Hull.PublicKeys); err != nil {
 		return Config{}, nil, usage(inSource(err, file, sources))
 	}

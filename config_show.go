@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"reflect"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"hullbeam/store"
 )
 
 func configCommand(std stdio) *cobra.Command {
@@ -48,9 +49,7 @@ const mask = "********"
 func (c Config) masked() ([]byte, error) {
 	c.Secret = masks(c.Secret)
 	c.AdminKey = masks(c.AdminKey)
-	if u, err := url.Parse(c.RedisURL); err == nil {
-		c.RedisURL = u.Redacted()
-	}
+	c.RedisURL = store.MaskRedisURL(c.RedisURL)
 	connectors := make([]Connector, len(c.Connectors))
 	for i, connector := range c.Connectors {
 		connectors[i] = connector.masked()

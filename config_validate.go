@@ -18,7 +18,7 @@ import (
 func (c Config) Validate() error {
 	for _, check := range []func() error{
 		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Log.validate,
-		c.Store.Validate, c.Hull.Hull.Validate, c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate,
+		c.Store.Validate, c.Redis.RedisConfig.Validate, c.Redis.Cluster.Validate, c.Hull.Hull.Validate, c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate,
 		c.Identity.Validate, c.Stream.Validate, c.Limits.Validate, c.validateConnectors,
 	} {
 		if err := check(); err != nil {
@@ -48,9 +48,6 @@ func (c Config) validateAddresses() error {
 		if _, notNetwork := netip.ParsePrefix(proxy); notAddress != nil && notNetwork != nil {
 			return fmt.Errorf("trusted_proxies: %q is out of range: addresses such as 10.0.0.1 and networks such as 10.0.0.0/8", proxy)
 		}
-	}
-	if c.RedisURL != "" {
-		return errors.New("redis_url: this version has the embedded store alone: leave it empty")
 	}
 	return nil
 }
@@ -82,6 +79,9 @@ func (c Config) validateDevelopment() error {
 	}
 	if c.PublicURL != "" {
 		return errors.New("public_url: without a secret Hullbeam is in development mode, for this machine alone: set secret too")
+	}
+	if c.RedisURL != "" {
+		return errors.New("redis_url: without a secret Hullbeam is in development mode, for this machine alone: set secret too")
 	}
 	host, _, _ := net.SplitHostPort(c.Listen)
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {

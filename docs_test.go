@@ -19,8 +19,11 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"hullbeam/stream"
 )
 
 // The documents say what the code does. These tests keep it so: each compares a
@@ -163,7 +166,8 @@ func TestDependenciesDocument(t *testing.T) {
 func TestMetricsDocument(t *testing.T) {
 	n := documentedNode(t)
 	described := make(chan *prometheus.Desc, 100)
-	for _, c := range append(n.api.Metrics(), n.broker.Metrics()...) {
+	bus := stream.NewRedisBus(stream.BusConfig{}).Metrics() // which a node in development mode does not have
+	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), bus) {
 		c.Describe(described)
 	}
 	close(described)
@@ -175,7 +179,8 @@ func TestMetricsDocument(t *testing.T) {
 	req.RemoteAddr = "127.0.0.1:1"
 	answer := httptest.NewRecorder()
 	n.api.AdminHandler().ServeHTTP(answer, req)
-	names = append(names, submatches(answer.Body.String(), `(?m)^# TYPE (hullbeam_\w+)`)...)
+	exposed := answer.Body.String() + exposition(t, bus)
+	names = append(names, submatches(exposed, `(?m)^# TYPE (hullbeam_\w+)`)...)
 
 	var documented []string
 	for name := range tableRows(t, "docs/metrics.md", "Metric") {
@@ -184,11 +189,21 @@ func TestMetricsDocument(t *testing.T) {
 	same(t, "docs/metrics.md and /metrics", documented, names)
 
 	text := read(t, "docs/metrics.md")
-	for _, value := range submatches(answer.Body.String(), `(?m)^hullbeam_\w+\{(?:event|reason|result|code|channel)="([^"]*)"`) {
+	for _, value := range submatches(exposed, `(?m)^hullbeam_\w+\{(?:event|reason|result|code|channel|message)="([^"]*)"`) {
 		if !strings.Contains(text, code(value)) {
 			t.Errorf("docs/metrics.md does not explain the label value %s", value)
 		}
 	}
+}
+
+// exposition is what collectors say, in Prometheus' format.
+func exposition(t *testing.T, collectors []prometheus.Collector) string {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors...)
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+	return answer.Body.String()
 }
 
 func TestLinks(t *testing.T) {

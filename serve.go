@@ -77,6 +77,8 @@ type node struct {
 	development bool
 	log         *slog.Logger
 	store       store.Store
+	shared      *store.Redis           // the store, if nodes share it; else nil
+	busMetrics  []prometheus.Collector // of the bus, if there is one
 	broker      *stream.Broker
 	api         *api.Server
 	hull        *hull.Client
@@ -130,19 +132,35 @@ func (n *node) close() {
 	}
 }
 
-func (n *node) openStore(ctx context.Context) (err error) {
-	cfg := n.cfg.Store
-	cfg.DataDir = n.cfg.DataDir
-	if cfg.Sealer, err = stream.NewSealer(n.cfg.Secret, "store"); err != nil {
+func (n *node) openStore(ctx context.Context) error {
+	sealer, err := stream.NewSealer(n.cfg.Secret, "store")
+	if err != nil {
 		return err
 	}
+	if n.cfg.RedisURL != "" {
+		return n.openRedis(sealer)
+	}
+	cfg := n.cfg.Store
+	cfg.DataDir, cfg.Sealer = n.cfg.DataDir, sealer
 	if n.store, err = store.Open(ctx, cfg); err != nil {
 		return err
 	}
-	if err := n.putConnectors(ctx); err != nil {
-		return err
+	_, err = n.prepareStore(ctx)
+	return err
+}
+
+// prepareStore is what the store takes before requests are served. put are the
+// connectors that were put in.
+func (n *node) prepareStore(ctx context.Context) (put []string, err error) {
+	if n.shared != nil { // else a node with another secret would take over the connectors of the others
+		if err := n.checkSecret(ctx); err != nil {
+			return nil, err
+		}
 	}
-	return n.checkSecret(ctx)
+	if put, err = n.putConnectors(ctx); err != nil {
+		return put, err
+	}
+	return put, n.checkSecret(ctx)
 }
 
 // checkSecret refuses a secret that opens none of the connectors kept: all that
@@ -150,36 +168,39 @@ func (n *node) openStore(ctx context.Context) (err error) {
 func (n *node) checkSecret(ctx context.Context) error {
 	known, err := n.store.Connectors(ctx)
 	switch {
-	case !errors.Is(err, store.ErrSealed):
+	case !errors.Is(err, store.ErrSealed) && !errors.Is(err, store.ErrNewer):
 		return err
-	case len(known) == 0:
+	case len(known) == 0 && errors.Is(err, store.ErrSealed):
 		return fmt.Errorf("secret: it opens no connector in the store; put the old one back, behind a new one to rotate: %w", err)
 	}
-	n.log.Warn("connectors that no secret opens are not served", "error", err)
+	n.log.Warn("connectors that cannot be read are not served", "error", err)
 	return nil
 }
 
 // putConnectors puts the configured connectors in that are unknown, or whose
 // text has changed since they were put in.
-func (n *node) putConnectors(ctx context.Context) error {
+func (n *node) putConnectors(ctx context.Context) (put []string, err error) {
 	for _, c := range n.cfg.Connectors {
 		record, err := c.record()
 		if err != nil {
-			return err
+			return put, err
 		}
 		known, err := n.store.Connector(ctx, c.ID)
 		switch {
 		case err == nil && known.ConfigDigest == record.ConfigDigest:
 			continue
+		case errors.Is(err, store.ErrNewer):
+			continue // a node of a newer version has it
 		case err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrSealed):
-			return err
+			return put, err
 		}
 		if _, err := n.store.PutConnector(ctx, record); err != nil {
-			return fmt.Errorf("putting connector %s in: %w", c.ID, err)
+			return put, fmt.Errorf("putting connector %s in: %w", c.ID, err)
 		}
+		put = append(put, c.ID)
 		n.log.Info("connector put in from the configuration", "connector", c.ID)
 	}
-	return nil
+	return put, nil
 }
 
 func (n *node) buildAPI(context.Context) error {
@@ -203,13 +224,19 @@ func (n *node) buildAPI(context.Context) error {
 	if n.hull, err = hull.NewClient(asks); err != nil {
 		return err
 	}
+	var bus func(stream.Listener) stream.Bus
+	if n.shared != nil {
+		if bus, err = n.redisBus(); err != nil {
+			return err
+		}
+	}
 	registry := prometheus.NewRegistry()
 	n.api, err = api.New(api.Config{
 		PublicURL: n.cfg.PublicURL, AdminKeys: n.cfg.AdminKey, AdminApart: n.adminOnly != nil,
 		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development,
-		Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Stream: n.cfg.Stream,
+		Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
 	}, api.Parts{
-		Store: n.store, Broker: n.broker, Tokens: tokens, Visitors: visitors,
+		Store: n.store, Bus: bus, Broker: n.broker, Tokens: tokens, Visitors: visitors,
 		Verifier: verifier, Hull: n.hull, Registry: registry, Log: n.log,
 	})
 	if err != nil {
@@ -218,6 +245,7 @@ func (n *node) buildAPI(context.Context) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(n.broker.Metrics()...)
 	registry.MustRegister(n.api.Metrics()...)
+	registry.MustRegister(n.busMetrics...)
 	n.warn()
 	return nil
 }
@@ -252,9 +280,14 @@ func (n *node) run(ctx context.Context) error {
 		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx)) // it writes the end of each stream, too
+	// These go on until the last stream has been told of its end.
+	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return reactor.Run(reacts) })
 	group.Go(func() error { settle(ctx); return nil })
+	group.Go(func() error { return n.api.Run(reacts) })
+	if n.shared != nil {
+		group.Go(func() error { return n.prepareRedis(ctx) })
+	}
 	for i, server := range servers {
 		group.Go(func() error {
 			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
