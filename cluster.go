@@ -38,25 +38,11 @@ func (n *node) redisBus() (func(stream.Listener) stream.Bus, error) {
 	}
 	return func(l stream.Listener) stream.Bus {
 		bus := stream.NewRedisBus(stream.BusConfig{
-			Client: client, Listener: l, Log: n.log, Linger: time.Second, Name: channelName(cfg),
+			Client: client, Listener: l, Log: n.log, Linger: time.Second, Names: cfg,
 		})
 		n.busMetrics = bus.Metrics()
 		return bus
 	}, nil
-}
-
-// channelName names the channels of the bus as the store does.
-func channelName(cfg store.RedisConfig) func(stream.Channel) string {
-	return func(c stream.Channel) string {
-		switch c.Kind {
-		case stream.UserChannel:
-			return cfg.UserChannel(c.Connector, c.Name)
-		case stream.TopicChannel:
-			return cfg.TopicChannel(c.Connector, c.Name)
-		default:
-			return cfg.ConnectorChannel(c.Connector)
-		}
-	}
 }
 
 // prepareRedis does what the store takes as soon as Redis is in reach. Until then

@@ -26,16 +26,7 @@ func openRedis(t *testing.T, o options, sealer store.Sealer, s *server) (*store.
 	return shared, func(l stream.Listener) stream.Bus {
 		s.bus = stream.NewRedisBus(stream.BusConfig{
 			Client: client, Listener: l, Canary: cmp.Or(o.canary, 500*time.Millisecond), Linger: 200 * time.Millisecond,
-			Name: func(c stream.Channel) string {
-				switch c.Kind {
-				case stream.UserChannel:
-					return cfg.UserChannel(c.Connector, c.Name)
-				case stream.TopicChannel:
-					return cfg.TopicChannel(c.Connector, c.Name)
-				default:
-					return cfg.ConnectorChannel(c.Connector)
-				}
-			},
+			Names: cfg,
 		})
 		return s.bus
 	}
@@ -88,7 +79,7 @@ func (c *nodes) settle() {
 	c.t.Helper()
 	for i, s := range c.all {
 		storetest.Eventually(c.t, fmt.Sprintf("node %d is ready, and has read all", i), func() bool {
-			return s.status("/readyz") == 200 && s.api.Errands() == 0
+			return s.status("/readyz") == 200 && s.api.Backlog() == 0
 		})
 	}
 	for _, s := range c.all {

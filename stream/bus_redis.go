@@ -20,10 +20,8 @@ import (
 type BusConfig struct {
 	// Client is the bus's own, with short timeouts: what it sends after an
 	// interruption waits for them. The bus closes it when Run ends.
-	Client redis.UniversalClient
-	// Name makes the name of a channel as the store publishes on it. On a
-	// Cluster its hash tag says which server has it.
-	Name     func(Channel) string
+	Client   redis.UniversalClient
+	Names    Names
 	Listener Listener
 	// Log: nil is silent.
 	Log *slog.Logger
@@ -33,6 +31,25 @@ type BusConfig struct {
 	// Canary is the time between two canaries; one that has not come back after
 	// twice that has failed. 0 is 1 s.
 	Canary time.Duration
+}
+
+// Names makes the names of channels as the store publishes on them. On a Cluster a
+// name's hash tag says which server has the channel. store.RedisConfig is one.
+type Names interface {
+	UserChannel(connector, user string) string
+	TopicChannel(connector, topic string) string
+	ConnectorChannel(connector string) string
+}
+
+func (b *RedisBus) nameOf(c Channel) string {
+	switch c.Kind {
+	case UserChannel:
+		return b.cfg.Names.UserChannel(c.Connector, c.Name)
+	case TopicChannel:
+		return b.cfg.Names.TopicChannel(c.Connector, c.Name)
+	default:
+		return b.cfg.Names.ConnectorChannel(c.Connector)
+	}
 }
 
 // RedisBus is the bus on Redis pub/sub, and on sharded pub/sub of a Cluster: one
@@ -112,7 +129,7 @@ func (b *RedisBus) Metrics() []prometheus.Collector { return b.metrics.all() }
 
 // Follow implements [Bus].
 func (b *RedisBus) Follow(c Channel) *Subscription {
-	name := b.cfg.Name(c)
+	name := b.nameOf(c)
 	b.mu.Lock()
 	f := b.followed[name]
 	if f == nil {
@@ -144,7 +161,7 @@ func (b *RedisBus) wakeUp() {
 
 // Tell implements [Bus].
 func (b *RedisBus) Tell(ctx context.Context, connector string, data []byte) (nodes int, err error) {
-	return b.tell(ctx, b.cfg.Name(Channel{ConnectorChannel, connector, ""}), data)
+	return b.tell(ctx, b.cfg.Names.ConnectorChannel(connector), data)
 }
 
 func (b *RedisBus) tell(ctx context.Context, name string, data []byte) (nodes int, err error) {
@@ -256,13 +273,14 @@ func (b *RedisBus) failed(l *link, err error) {
 	}
 	b.failures[l.addr]++
 	first := b.failures[l.addr] == 1
-	var deaf []Channel
+	var deaf []*followed
+	var channels []Channel
 	for _, f := range b.followed {
 		if f.link == l {
 			f.link, f.heard, f.stale = nil, false, true
-			b.pending = append(b.pending, f)
+			deaf = append(deaf, f)
 			if !b.isCanary(f.channel) {
-				deaf = append(deaf, f.channel)
+				channels = append(channels, f.channel)
 			}
 		}
 	}
@@ -271,7 +289,14 @@ func (b *RedisBus) failed(l *link, err error) {
 	if ended {
 		return
 	}
-	b.cfg.Listener.Interrupted(deaf)
+	b.cfg.Listener.Interrupted(channels)
+	b.mu.Lock()
+	for _, f := range deaf { // not before: Missed comes after Interrupted
+		if b.followed[f.name] == f {
+			b.pending = append(b.pending, f)
+		}
+	}
+	b.mu.Unlock()
 	b.metrics.interruptions.Inc()
 	if again := b.saidInterrupted.Load() + int64(sayAgain); first || time.Now().UnixNano() > again {
 		b.saidInterrupted.Store(time.Now().UnixNano())
@@ -330,7 +355,7 @@ func (b *RedisBus) canaries(ctx context.Context) (map[string]Channel, error) {
 	list := map[string]Channel{}
 	for i := range tries {
 		c := Channel{ConnectorChannel, b.name + strconv.Itoa(i), ""}
-		master, err := b.cluster.MasterForKey(ctx, b.cfg.Name(c))
+		master, err := b.cluster.MasterForKey(ctx, b.nameOf(c))
 		if err != nil {
 			return nil, err
 		}

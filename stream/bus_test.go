@@ -119,16 +119,7 @@ func newNodes(t testing.TB, url string, canary time.Duration) *nodes {
 	h := &heard{versions: map[string][]uint64{}}
 	bus := stream.NewRedisBus(stream.BusConfig{
 		Client: client, Listener: h, Linger: 50 * time.Millisecond, Canary: canary,
-		Name: func(c stream.Channel) string {
-			switch c.Kind {
-			case stream.UserChannel:
-				return cfg.UserChannel(c.Connector, c.Name)
-			case stream.TopicChannel:
-				return cfg.TopicChannel(c.Connector, c.Name)
-			default:
-				return cfg.ConnectorChannel(c.Connector)
-			}
-		},
+		Names: cfg,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
