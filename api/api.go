@@ -279,7 +279,16 @@ func (s *Server) Routes() []string {
 
 // Metrics are the server's collectors.
 func (s *Server) Metrics() []prometheus.Collector {
-	return append(s.metrics.collectors(), s.events.vec)
+	backlog := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hullbeam_resync_backlog",
+		Help: "What this node has still to do to be as Redis is: users, topics and connectors to be read, streams to be told of their users. Without Redis 0.",
+	}, func() float64 {
+		if s.cluster == nil {
+			return 0
+		}
+		return float64(s.cluster.backlog())
+	})
+	return append(s.metrics.collectors(), s.events.vec, backlog)
 }
 
 // Prepared says that the store was in reach: the node, unless it is alone, is not

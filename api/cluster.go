@@ -68,6 +68,7 @@ type cluster struct {
 	dirty     map[stream.Channel]want // to be read anew: dirtyLocked
 	moved     []move
 	late      []*opening
+	underWay  int // of those, what is being read or told
 	losses    losses
 	audits    []time.Time     // when all is to be compared again
 	untold    map[string]bool // connectors of whose change the others were not told

@@ -22,6 +22,7 @@ func (r *resync) openLate(ctx context.Context) {
 	r.mu.Lock()
 	late := r.late
 	r.late = nil
+	r.underWay += len(late)
 	r.mu.Unlock()
 	var opening errgroup.Group
 	opening.SetLimit(lateAtOnce)
@@ -34,6 +35,9 @@ func (r *resync) openLate(ctx context.Context) {
 		})
 	}
 	opening.Wait()
+	r.mu.Lock()
+	r.underWay -= len(late)
+	r.mu.Unlock()
 }
 
 // openOne tells one of them, unless Redis is away.

@@ -11,19 +11,21 @@ type move struct{ connector, topic, from, to string }
 // follow leads the streams of topics that have left a user to the one who has
 // them now.
 func (r *resync) follow(ctx context.Context) error {
-	r.mu.Lock()
-	moved := r.moved
-	r.moved = nil
-	r.mu.Unlock()
-	for i, m := range moved {
-		if err := r.followOne(ctx, m); err != nil {
-			r.mu.Lock()
-			r.moved = append(r.moved, moved[i:]...)
+	for {
+		r.mu.Lock()
+		if len(r.moved) == 0 {
 			r.mu.Unlock()
+			return nil
+		}
+		next := r.moved[0]
+		r.mu.Unlock()
+		if err := r.followOne(ctx, next); err != nil {
 			return err
 		}
+		r.mu.Lock()
+		r.moved = r.moved[1:]
+		r.mu.Unlock()
 	}
-	return nil
 }
 
 func (r *resync) followOne(ctx context.Context, m move) error {

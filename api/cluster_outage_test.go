@@ -119,11 +119,11 @@ func TestClusterManyLatePages(t *testing.T) {
 	t.Cleanup(c.redis.Thaw)
 	storetest.Eventually(t, "the node is not ready", func() bool { return s.status("/readyz") == 503 })
 	gone := s.listen(token)
-	if s.api.Errands() == 0 {
+	if s.api.Backlog() == 0 {
 		t.Error("the page is not to be told anything later")
 	}
 	gone.cancel()
-	storetest.Eventually(t, "a page that has left is forgotten", func() bool { return s.api.Errands() == 0 })
+	storetest.Eventually(t, "a page that has left is forgotten", func() bool { return s.api.Backlog() == 0 })
 	list := make([]*listener, pages)
 	var opening sync.WaitGroup
 	for i := range list {

@@ -11,8 +11,7 @@ func (s *Server) SetRenewEach(d time.Duration) { s.cluster.renews = d }
 // SetCountWait has an offer wait so long for other nodes to say who took it, before Run.
 func (s *Server) SetCountWait(d time.Duration) { s.cluster.patience = d }
 
-// Residents is how many channels the node knows, and Errands how much it has
-// still to read or to tell.
+// Residents is how many channels the node knows.
 func (s *Server) Residents() int {
 	c := s.cluster
 	c.mu.Lock()
@@ -20,12 +19,8 @@ func (s *Server) Residents() int {
 	return len(c.residents)
 }
 
-func (s *Server) Errands() int {
-	c := s.cluster
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.dirty) + len(c.moved) + len(c.late) + len(c.untold)
-}
+// Backlog is how much the node has still to read or to tell.
+func (s *Server) Backlog() int { return s.cluster.backlog() }
 
 // Idle is how long the list is of residents that nobody holds, and Remembered how
 // many states are in memory.

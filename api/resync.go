@@ -65,6 +65,13 @@ func (r *resync) step(ctx context.Context) {
 	r.stuck.Store(!r.failing.IsZero() && time.Since(r.failing) > stuckAfter)
 }
 
+// backlog is how much there is to read or to tell.
+func (c *cluster) backlog() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.dirty) + len(c.moved) + len(c.late) + len(c.untold) + c.underWay
+}
+
 // readDirty reads a portion of what is dirty. more: there may be more that can be
 // read now.
 func (r *resync) readDirty(ctx context.Context) (more bool, err error) {
@@ -74,6 +81,7 @@ func (r *resync) readDirty(ctx context.Context) (more bool, err error) {
 	}
 	err = r.readAll(ctx, batch)
 	r.mu.Lock()
+	r.underWay -= len(batch)
 	for _, e := range batch {
 		if err != nil {
 			r.dirtyLocked(e.channel, e.want)
@@ -154,6 +162,7 @@ func (r *resync) takeDirty() (batch []errand) {
 			}
 			delete(r.dirty, ch)
 			batch = append(batch, errand{r.holdLocked(ch), w})
+			r.underWay++
 			if kind == stream.ConnectorChannel || len(batch) == resyncAtOnce {
 				return batch
 			}

@@ -244,8 +244,8 @@ func (s *server) react() *stream.Reactor {
 }
 
 // quiet waits until nothing comes over the bus any more, if there is one: what
-// was answered is published then, and not before. A canary comes behind it; what is
-// read because of it takes a while more.
+// was answered is published then, and not before. A canary comes behind it, on each
+// connection, and what is read because of it is done when the backlog is.
 func (s *server) quiet() {
 	s.t.Helper()
 	if !s.clustered {
@@ -256,12 +256,7 @@ func (s *server) quiet() {
 	if err := s.bus.Canary(ctx); err != nil {
 		s.t.Fatal(err)
 	}
-	for still, before := 0, -1.0; still < 10; still++ {
-		time.Sleep(20 * time.Millisecond)
-		if now := s.metric("hullbeam_updates_total"); now != before {
-			still, before = 0, now
-		}
-	}
+	storetest.Eventually(s.t, "all that was told is read", func() bool { return s.api.Backlog() == 0 })
 }
 
 // drain ends all streams, after what is due has been written to them.
