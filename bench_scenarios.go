@@ -1,0 +1,180 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hullbeam/bench"
+)
+
+func benchHold(std stdio) *cobra.Command {
+	b, h := &benchFlags{}, &bench.Hold{}
+	cmd := &cobra.Command{
+		Use:   "hold",
+		Short: "Open streams step by step and hold them: memory per stream",
+		Long: `Open streams step by step, each with a token of its own, and hold each step.
+Tells connects a second, what a stream takes of memory (the slope between the
+first and the last step, and from before the first), and the CPU of silence.`,
+		Example: `  hullbeam bench hold --streams 2000,10000,18000 --hold 20s --json hold.json --plot hold.svg`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd.Context(), *h, std)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	b.addPlain(f)
+	f.IntSliceVar(&h.Steps, "streams", []int{2000, 10000, 18000}, "streams of each step")
+	f.DurationVar(&h.Hold, "hold", 5*time.Second, "how long each step is held")
+	return cmd
+}
+
+func benchFanout(std stdio) *cobra.Command {
+	b, s := &benchFlags{}, &bench.Fanout{}
+	cmd := &cobra.Command{
+		Use:   "fanout",
+		Short: "Send messages to many streams of one topic",
+		Long: `Open streams of one topic and send offers to it. Without --interval the next
+leaves when the one before was answered, which tells the most deliveries a second;
+with it, latency at a pace that the server can keep.`,
+		Example: `  hullbeam bench fanout --streams 10000 --messages 50
+  hullbeam bench fanout --streams 10000 --messages 50 --interval 300ms`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd.Context(), *s, std, b.operator)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	b.addPlain(f)
+	f.IntVar(&s.Streams, "streams", 10000, "streams of the topic")
+	f.IntVar(&s.Messages, "messages", 50, "offers that are sent")
+	f.IntVar(&s.Size, "size", 256, "bytes of payload of each")
+	f.DurationVar(&s.Interval, "interval", 0, "time between two offers; 0: the next when the one before was answered")
+	return cmd
+}
+
+func benchUnicast(std stdio) *cobra.Command {
+	b, s := &benchFlags{}, &bench.Unicast{}
+	cmd := &cobra.Command{
+		Use:   "unicast",
+		Short: "Send updates of many users, each to its own stream, at a rate",
+		Long: `Open streams, each of a user of its own, and send updates of the users at a rate,
+whether the server keeps up or not. An update is counted from when it was due to
+the arrival of it or of a newer one of its user: the server conflates. Lost is a
+stream that did not get the latest state.
+
+--search looks for the highest rate with nothing lost and p99 below --p99.`,
+		Example: `  hullbeam bench unicast --streams 10000 --rate 2000
+  hullbeam bench unicast --streams 10000 --rate 2000 --search --p99 100ms --json unicast.json
+  hullbeam bench unicast --streams 10000 --rate 1000 --via users --batch 1`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.Via == bench.ViaUsers {
+				return b.run(cmd.Context(), *s, std, b.operator)
+			}
+			return b.run(cmd.Context(), *s, std, b.signed)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	b.addSigned(f)
+	f.IntVar(&s.Streams, "streams", 10000, "streams, each of a user of its own")
+	f.Float64Var(&s.Rate, "rate", 1000, "messages a second; with --search the first that is tried")
+	f.DurationVar(&s.Duration, "duration", 5*time.Second, "how long is sent at a rate")
+	f.BoolVar(&s.Search, "search", false, "look for the highest rate that passes")
+	f.DurationVar(&s.P99, "p99", 100*time.Millisecond, "what the 99th of 100 updates may take for a rate to pass")
+	f.StringVar(&s.Via, "via", bench.ViaNotifications, "how updates are sent: notifications, signed as Hull's, or users, the operators' route")
+	f.IntVar(&s.Batch, "batch", 100, "messages of a request, each of another user; they are due together")
+	f.IntVar(&s.Size, "size", 256, "bytes of payload of a message")
+	f.IntVar(&s.Connections, "connections", 16, "requests on their way at a time, at most")
+	f.BoolVar(&s.NewUsers, "new-users", false, "measure with users whom the server has not seen before, in place of sending each once first")
+	return cmd
+}
+
+func benchNotifications(std stdio) *cobra.Command {
+	b, s := &benchFlags{}, &bench.Notifications{}
+	cmd := &cobra.Command{
+		Use:   "notifications",
+		Short: "Send notifications as fast as they are answered",
+		Long: `Open streams, each of a user of its own, and send notifications as fast as they
+are answered: messages a second, the time from a notification to its arrival in
+the pages and to its answer. One that the server asks to be sent again is sent
+again a second later, and counted.`,
+		Example: `  hullbeam bench notifications --count 200 --batch 100 --streams 2000`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd.Context(), *s, std, b.signed)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	b.addSigned(f)
+	f.IntVar(&s.Streams, "streams", 2000, "streams, each of a user of its own")
+	f.IntVar(&s.Count, "count", 200, "notifications that are sent")
+	f.IntVar(&s.Batch, "batch", 100, "messages of each, each of another user")
+	f.IntVar(&s.Size, "size", 256, "bytes of payload of a message")
+	f.IntVar(&s.Connections, "connections", 4, "notifications on their way at a time, at most")
+	f.BoolVar(&s.NewUsers, "new-users", false, "measure with users whom the server has not seen before, in place of sending each once first")
+	return cmd
+}
+
+func benchSlow(std stdio) *cobra.Command {
+	b, s := &benchFlags{}, &bench.Slow{}
+	cmd := &cobra.Command{
+		Use:   "slow",
+		Short: "Let one of many streams stop to read",
+		Long: `Open streams of one topic, of which one stops to read, and send messages to the
+topic: what the others notice, when the server drops the one, what it takes of
+memory. Then the one comes back with its Last-Event-ID, and is told the latest
+state and not what it has missed. That the server drops it is seen on this machine
+alone.`,
+		Example: `  hullbeam bench slow --streams 1000 --size 4096 --rate 200 --duration 20s
+  hullbeam bench slow --streams 1000 --updates --via notifications`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.Updates && s.Via == bench.ViaNotifications {
+				return b.run(cmd.Context(), *s, std, b.signed)
+			}
+			return b.run(cmd.Context(), *s, std, b.operator)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	b.addSigned(f)
+	f.IntVar(&s.Streams, "streams", 1000, "streams of the topic, the one that stops among them")
+	f.IntVar(&s.Size, "size", 4096, "bytes of payload of a message")
+	f.Float64Var(&s.Rate, "rate", 200, "messages a second")
+	f.DurationVar(&s.Duration, "duration", 20*time.Second, "how long is sent")
+	f.BoolVar(&s.Updates, "updates", false, "send updates of the topic's user, which are conflated, in place of offers")
+	f.StringVar(&s.Via, "via", bench.ViaUsers, "how updates are sent: users or notifications")
+	f.IntVar(&s.ReceiveBuffer, "receive-buffer", 4096, "SO_RCVBUF of the one that stops to read, in bytes; 0: the system's")
+	return cmd
+}
+
+func benchChurn(std stdio) *cobra.Command {
+	b, s := &benchFlags{}, &bench.Churn{}
+	cmd := &cobra.Command{
+		Use:   "churn",
+		Short: "Open and close streams at a rate",
+		Long: `Open streams at a rate, each with a token of its own, and close each at its first
+event: the time from when it was due to that event, the CPU of it, and whether
+memory and descriptors come back. --rate 0 opens as fast as possible.`,
+		Example: `  hullbeam bench churn --rate 500 --duration 10s
+  hullbeam bench churn --rate 0 --token-once`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd.Context(), *s, std)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	b.addPlain(f)
+	f.Float64Var(&s.Rate, "rate", 500, "openings a second; 0: as fast as possible")
+	f.DurationVar(&s.Duration, "duration", 10*time.Second, "how long streams are opened")
+	f.BoolVar(&s.TokenOnce, "token-once", false, "open all streams with one token: the opening of the stream alone is measured")
+	f.IntVar(&s.Parallel, "parallel", 64, "streams that are being opened at a time, at most")
+	f.DurationVar(&s.Settle, "settle", 2*time.Second, "quiet before and after, until memory is read")
+	return cmd
+}

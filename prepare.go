@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"hullbeam/store"
+	"hullbeam/stream"
+)
+
+func (n *node) openStore(ctx context.Context) error {
+	sealer, err := stream.NewSealer(n.cfg.Secret, "store")
+	if err != nil {
+		return err
+	}
+	if n.cfg.RedisURL != "" {
+		return n.openRedis(sealer)
+	}
+	cfg := n.cfg.Store
+	cfg.DataDir, cfg.Sealer = n.cfg.DataDir, sealer
+	if n.store, err = store.Open(ctx, cfg); err != nil {
+		return err
+	}
+	_, err = n.prepareStore(ctx)
+	return err
+}
+
+// prepareStore is what the store takes before requests are served. put are the
+// connectors that were put in.
+func (n *node) prepareStore(ctx context.Context) (put []string, err error) {
+	if n.shared != nil { // else a node with another secret would take over the connectors of the others
+		if err := n.checkSecret(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if put, err = n.putConnectors(ctx); err != nil {
+		return put, err
+	}
+	return put, n.checkSecret(ctx)
+}
+
+// checkSecret refuses a secret that opens none of the connectors kept: all that
+// such a node could do is answer 503.
+func (n *node) checkSecret(ctx context.Context) error {
+	known, err := n.store.Connectors(ctx)
+	switch {
+	case !errors.Is(err, store.ErrSealed) && !errors.Is(err, store.ErrNewer):
+		return err
+	case len(known) == 0 && errors.Is(err, store.ErrSealed):
+		return fmt.Errorf("secret: it opens no connector in the store; put the old one back, behind a new one to rotate: %w", err)
+	}
+	n.log.Warn("connectors that cannot be read are not served", "error", err)
+	return nil
+}
+
+// putConnectors puts the configured connectors in that are unknown, or whose
+// text has changed since they were put in.
+func (n *node) putConnectors(ctx context.Context) (put []string, err error) {
+	for _, c := range n.cfg.Connectors {
+		record, err := c.record()
+		if err != nil {
+			return put, err
+		}
+		known, err := n.store.Connector(ctx, c.ID)
+		switch {
+		case err == nil && known.ConfigDigest == record.ConfigDigest:
+			continue
+		case errors.Is(err, store.ErrNewer):
+			continue // a node of a newer version has it
+		case err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrSealed):
+			return put, err
+		}
+		if _, err := n.store.PutConnector(ctx, record); err != nil {
+			return put, fmt.Errorf("putting connector %s in: %w", c.ID, err)
+		}
+		put = append(put, c.ID)
+		n.log.Info("connector put in from the configuration", "connector", c.ID)
+	}
+	return put, nil
+}
