@@ -17,17 +17,9 @@ streams=${2:-10000}
 rate=${3:-3000}
 duration=15 # seconds at the rate
 search=4    # seconds at each rate that is tried
-out=${HULLBEAM_BENCH_OUT:-$(mktemp -d "${TMPDIR:-/tmp}/hullbeam-cluster.XXXXXX")}
+out=${HULLBEAM_BENCH_OUT:-$(mktemp -d)}
 mkdir -p "$out"
-work=$(mktemp -d)
-pids=
-stop() {
-  for pid in $pids; do kill "$pid" 2>/dev/null || true; done
-  for pid in $pids; do wait "$pid" 2>/dev/null || true; done
-  pids=
-}
-trap 'stop; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. bench/run.sh
 ulimit -n "$(ulimit -Hn)"
 go build -o "$work/hullbeam" .
 

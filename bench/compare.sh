@@ -8,14 +8,7 @@ cd "$(dirname "$0")/.."
 runs=${1:-3}
 shift || true
 scenarios=${*:-hold fanout paced churn}
-work=$(mktemp -d)
-pids=
-stop() {
-  for pid in $pids; do kill "$pid" 2>/dev/null || true; done
-  for pid in $pids; do wait "$pid" 2>/dev/null || true; done
-  pids=
-}
-trap 'stop; rm -rf "$work"' EXIT
+. bench/run.sh
 go build -o "$work/hullbeam" .
 go build -o "$work/floor" ./bench/floor
 servers="hullbeam floor"

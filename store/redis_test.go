@@ -237,15 +237,18 @@ func TestRedisDeadline(t *testing.T) {
 	}
 }
 
+// lifeOf is how long a key is kept yet; 0 or less: it has no end, or is not there.
+func lifeOf(server *storetest.RedisServer, key string) time.Duration {
+	ms, _ := server.Do("PTTL", key).(int64)
+	return time.Duration(ms) * time.Millisecond
+}
+
 // Users have a life, which writing renews, and reading now and then.
 func TestRedisLife(t *testing.T) {
 	server := storetest.Redis(t)
 	s := openRedis(t, redisConfig(server.URL()))
 	u := users("u", 1)
-	life := func(key string) time.Duration {
-		ms, _ := server.Do("PTTL", key).(int64)
-		return time.Duration(ms) * time.Millisecond
-	}
+	life := func(key string) time.Duration { return lifeOf(server, key) }
 	const user, topic, full = "hb:u:{c:u0}", "hb:t:{c:id:u0}", 720 * time.Hour
 	put(t, s, u)
 	if got := life(user); got > full || got < full-time.Minute {
@@ -287,8 +290,8 @@ func TestRedisTopicsOutliveTheirUser(t *testing.T) {
 	server.Do("PEXPIRE", "hb:t:{c:id:u0}", 1000) // as if time had passed
 	now = now.Add(cfg.UserTTL/2 + time.Hour)
 	put(t, s, users("u", 1))
-	if ms := server.Do("PTTL", "hb:t:{c:id:u0}").(int64); ms <= cfg.UserTTL.Milliseconds() {
-		t.Errorf("the topic has %d ms left", ms)
+	if left := lifeOf(server, "hb:t:{c:id:u0}"); left <= cfg.UserTTL {
+		t.Errorf("the topic has %v left", left)
 	}
 }
 
