@@ -49,10 +49,8 @@ func (c *commit) end(err error) error {
 }
 
 func (s *SQLite) commit(batch []*put) error {
-	select {
-	case <-s.closing:
-		return errClosed
-	default:
+	if err := s.stillOpen(); err != nil {
+		return err
 	}
 	c := commit{SQLite: s, now: s.now()}
 	err := c.prepare(batch)

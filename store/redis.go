@@ -69,6 +69,9 @@ func (c RedisConfig) key(kind, connectorID, name string) string {
 func (c RedisConfig) userKey(connectorID, userID string) string {
 	return c.key("u", connectorID, userID)
 }
+func (c RedisConfig) mergedKey(connectorID, userID string) string {
+	return c.key("m", connectorID, userID)
+}
 func (c RedisConfig) topicKey(connectorID, topic string) string {
 	return c.key("t", connectorID, topic)
 }

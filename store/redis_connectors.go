@@ -17,6 +17,7 @@ type connectorRecord struct {
 	Organization string `json:"organization"`
 	Settings     []byte `json:"settings"`
 	Sealed       []byte `json:"sealed"` // secrets
+	Segments     []byte `json:"segments,omitempty"`
 }
 
 // Connector implements [Store].
@@ -106,7 +107,7 @@ func (s *Redis) connector(id, data string) (Connector, error) {
 	}
 	return Connector{
 		ID: id, Organization: record.Organization, Secret: opened.Secret, PrivateSettings: opened.PrivateSettings,
-		Settings: record.Settings, UpdatedAt: decodeTime(data[1:9]), ConfigDigest: digest,
+		Settings: record.Settings, UpdatedAt: decodeTime(data[1:9]), ConfigDigest: digest, Segments: record.Segments,
 	}, nil
 }
 
@@ -140,7 +141,7 @@ func (s *Redis) putConnector(ctx context.Context, doing string, c Connector, mod
 	if err != nil {
 		return false, err
 	}
-	rest, err := json.Marshal(connectorRecord{c.Organization, c.Settings, s.sealer.Seal(plaintext, []byte(c.ID))})
+	rest, err := json.Marshal(connectorRecord{c.Organization, c.Settings, s.sealer.Seal(plaintext, []byte(c.ID)), c.Segments})
 	if err != nil {
 		return false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,7 +24,11 @@ type putting struct {
 }
 
 func newPutting(u User, result *Written) *putting {
-	return &putting{user: u, topics: slices.Compact(slices.Sorted(slices.Values(u.Topics))), result: result}
+	topics := slices.Concat(u.Topics, u.Merged)
+	slices.Sort(topics)
+	topics = slices.Compact(topics)
+	result.Merged = without(u.Merged, u.Topics)
+	return &putting{user: u, topics: topics, result: result}
 }
 
 // topicOp is the change of one topic's key.
@@ -179,11 +184,15 @@ func (s *Redis) putRecords(ctx context.Context, doing, connectorID string, wave 
 	refresh := s.cfg.UserTTL.Microseconds() / 2
 	var calls []*call
 	for _, p := range wave {
-		p.call = &call{script: putScript, key: s.cfg.userKey(connectorID, p.user.ID), args: []any{
+		most := strconv.Itoa(MaxMerged)
+		if p.user.Erased {
+			most = ""
+		}
+		p.call = &call{script: putScript, key: s.cfg.userKey(connectorID, p.user.ID), also: s.cfg.mergedKey(connectorID, p.user.ID), args: []any{
 			encodeTime(p.user.StateAt), encodeTopics(p.topics), p.user.State,
 			s.cfg.UserTTL.Milliseconds(), refresh, s.clock(),
 			s.publish, s.cfg.UserChannel(connectorID, p.user.ID), encodeTime(p.user.Accepted), p.user.News,
-			p.exact,
+			p.exact, encodeTopics(p.user.Merged), most,
 		}}
 		calls = append(calls, p.call)
 	}
@@ -212,7 +221,17 @@ func (p *putting) written() error {
 	}
 	p.packed = []byte(packed)
 	p.result.Version = binary.BigEndian.Uint64(p.packed)
-	p.result.Stale = status == 0
+	if p.result.Stale = status == 0; p.result.Stale {
+		p.result.Merged = nil
+	}
+	if len(answer) > 5 {
+		list, _ := answer[5].(string)
+		topics, err := decodeTopics([]byte(list))
+		if err != nil {
+			return err
+		}
+		p.result.Merged, p.topics = without(topics, p.user.Topics), topics
+	}
 	if p.claim = claim != 0; !p.claim {
 		return nil
 	}

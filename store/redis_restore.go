@@ -35,7 +35,7 @@ func (s *Redis) Restore(ctx context.Context, connectorID string, snapshots []Sna
 	defer leave()
 	all := make([]*putting, len(snapshots))
 	for i, snap := range snapshots {
-		u := User{ID: snap.UserID, Topics: snap.Topics, StateAt: snap.StateAt, State: snap.State}
+		u := User{ID: snap.UserID, Topics: snap.Topics, StateAt: snap.StateAt, State: snap.State, Merged: snap.Merged}
 		all[i] = newPutting(u, new(Written))
 		all[i].exact = binary.BigEndian.AppendUint64(nil, snap.Version)
 	}

@@ -22,6 +22,8 @@ var (
 	connectorScript = newScript("connector")
 	touchScript     = newScript("touch")
 	forgetScript    = newScript("forget")
+	onceScript      = newScript("once")
+	markScript      = newScript("mark")
 )
 
 func newScript(name string) *script {
@@ -37,8 +39,16 @@ func newScript(name string) *script {
 type call struct {
 	script *script
 	key    string
+	also   string // another key of the same slot; empty: there is none
 	args   []any
 	cmd    *redis.Cmd // its answer, after run
+}
+
+func (c *call) keys() []string {
+	if c.also == "" {
+		return []string{c.key}
+	}
+	return []string{c.key, c.also}
 }
 
 const (
@@ -74,7 +84,7 @@ func (s *Redis) run(ctx context.Context, doing string, calls []*call) error {
 // whose server does not know them: it is new, has lost them, or has taken over.
 func (s *Redis) runAtOnce(ctx context.Context, doing string, calls []*call) error {
 	err := s.pipeline(ctx, doing, calls, func(p redis.Pipeliner, c *call) *redis.Cmd {
-		return p.EvalSha(ctx, c.script.digest, []string{c.key}, c.args...)
+		return p.EvalSha(ctx, c.script.digest, c.keys(), c.args...)
 	})
 	if err != nil {
 		return err
@@ -86,7 +96,7 @@ func (s *Redis) runAtOnce(ctx context.Context, doing string, calls []*call) erro
 		}
 	}
 	err = s.pipeline(ctx, doing, unknown, func(p redis.Pipeliner, c *call) *redis.Cmd {
-		return p.Eval(ctx, c.script.text, []string{c.key}, c.args...)
+		return p.Eval(ctx, c.script.text, c.keys(), c.args...)
 	})
 	if err != nil {
 		return err

@@ -447,7 +447,7 @@ func TestRedisEpoch(t *testing.T) {
 	})
 }
 
-func TestRedisSealedAtRest(t *testing.T) {
+func TestA15RedisSealedAtRest(t *testing.T) {
 	server := storetest.Redis(t)
 	s := openRedis(t, redisConfig(server.URL()))
 	_, err := s.PutConnector(t.Context(), store.Connector{

@@ -170,26 +170,53 @@ func (s *Redis) users(ctx context.Context, doing, connectorID string, ids []stri
 	return users, nil
 }
 
-// get returns the values of keys, empty for those that are not there.
+// get returns the values of keys, empty for those that are not there: with one command
+// where all keys are on one server.
 func (s *Redis) get(ctx context.Context, doing string, keys []string) ([]string, error) {
+	getSome := s.getAtOnce
+	if _, cluster := s.client.(*redis.ClusterClient); cluster {
+		getSome = s.getEach
+	}
 	values := make([]string, 0, len(keys))
 	for chunk := range slices.Chunk(keys, readAtOnce) {
-		cmds := make([]*redis.StringCmd, len(chunk))
 		err := s.do(ctx, doing, func(ctx context.Context) error {
-			_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-				for i, key := range chunk {
-					cmds[i] = p.Get(ctx, key)
-				}
-				return nil
-			})
-			return firstError(err, cmds)
+			some, err := getSome(ctx, chunk)
+			values = append(values, some...)
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, cmd := range cmds {
-			values = append(values, cmd.Val())
+	}
+	return values, nil
+}
+
+func (s *Redis) getAtOnce(ctx context.Context, keys []string) ([]string, error) {
+	found, err := s.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, err
+	}
+	values := make([]string, len(keys))
+	for i, value := range found {
+		values[i], _ = value.(string)
+	}
+	return values, nil
+}
+
+func (s *Redis) getEach(ctx context.Context, keys []string) ([]string, error) {
+	cmds := make([]*redis.StringCmd, len(keys))
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			cmds[i] = p.Get(ctx, key)
 		}
+		return nil
+	})
+	if err := firstError(err, cmds); err != nil {
+		return nil, err
+	}
+	values := make([]string, len(keys))
+	for i, cmd := range cmds {
+		values[i] = cmd.Val()
 	}
 	return values, nil
 }
@@ -220,7 +247,7 @@ func (s *Redis) renew(ctx context.Context, connectorID string, user known, topic
 	}
 	err := s.do(ctx, "renewing a user", func(ctx context.Context) error {
 		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.PExpire(ctx, s.cfg.userKey(connectorID, user.UserID), s.cfg.UserTTL)
+			s.prolong(ctx, p, connectorID, user.UserID)
 			for _, key := range topicKeys {
 				p.PExpire(ctx, key, 2*s.cfg.UserTTL)
 			}
@@ -231,6 +258,12 @@ func (s *Redis) renew(ctx context.Context, connectorID string, user known, topic
 	if err == nil {
 		s.bound(ctx, connectorID, []User{{ID: user.UserID}})
 	}
+}
+
+// prolong gives what is kept of a user its whole life again.
+func (s *Redis) prolong(ctx context.Context, p redis.Pipeliner, connectorID, userID string) {
+	p.PExpire(ctx, s.cfg.userKey(connectorID, userID), s.cfg.UserTTL)
+	p.PExpire(ctx, s.cfg.mergedKey(connectorID, userID), s.cfg.UserTTL)
 }
 
 // Renew prolongs the lives of users that are in use without being read, each with
@@ -252,7 +285,7 @@ func (s *Redis) Renew(ctx context.Context, connectorID string, users []Snapshot)
 					if s.cfg.UserTTL == 0 {
 						continue
 					}
-					p.PExpire(ctx, s.cfg.userKey(connectorID, u.UserID), s.cfg.UserTTL)
+					s.prolong(ctx, p, connectorID, u.UserID)
 					for _, topic := range u.Topics {
 						p.PExpire(ctx, s.cfg.topicKey(connectorID, topic), 2*s.cfg.UserTTL)
 					}

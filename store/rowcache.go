@@ -23,6 +23,7 @@ type row struct {
 	version int64
 	stateAt int64
 	topics  uint64 // hash of the list
+	merged  bool   // there are topics of merges
 }
 
 // get returns the row to read and to change, nil when it is not there.

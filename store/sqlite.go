@@ -28,6 +28,7 @@ type SQLite struct {
 	lock   *os.File
 
 	queue queue // of Puts
+	once  onces
 
 	// turn holds a value while somebody commits Puts; who puts it there has
 	// what follows. db is asked for by those who have the turn, never the other
@@ -56,7 +57,7 @@ type SQLite struct {
 	background    sync.WaitGroup
 
 	closing chan struct{} // closed by Close
-	once    sync.Once
+	closed  sync.Once
 }
 
 var _ Store = (*SQLite)(nil)
@@ -111,6 +112,7 @@ func OpenSQLite(ctx context.Context, cfg Config) (*SQLite, error) {
 		turn:    make(chan struct{}, 1),
 		seed:    maphash.MakeSeed(),
 		frame:   newFrame(),
+		once:    newOnces(),
 		db:      make(chan struct{}, 1),
 		readers: make(chan *conn, readerCount),
 		closing: make(chan struct{}),
@@ -259,12 +261,14 @@ func (s *SQLite) Ping(ctx context.Context) error {
 // cannot, they keep it for the next time.
 func (s *SQLite) Close() error {
 	var err error
-	s.once.Do(func() { err = s.close() })
+	s.closed.Do(func() { err = s.close() })
 	return err
 }
 
 func (s *SQLite) close() error {
+	s.once.mu.Lock() // who has looked whether the store is closed starts nothing afterwards
 	close(s.closing)
+	s.once.mu.Unlock()
 	s.queue.close()
 	s.turn <- struct{}{} // and keep it
 	var errs []error
@@ -273,6 +277,7 @@ func (s *SQLite) close() error {
 		errs = append(errs, s.journals.close(kept))
 	}
 	s.db <- struct{}{} // and keep it
+	errs = append(errs, s.writeOnce(s.transaction))
 	s.background.Wait()
 
 	for range s.opened {

@@ -16,7 +16,7 @@ type secrets struct {
 }
 
 // The columns of a Connector, in the order in which connector reads them.
-const connectorColumns = "id, organization, settings, sealed, updated_at, config_digest"
+const connectorColumns = "id, organization, settings, sealed, updated_at, config_digest, segments"
 
 func (s *SQLite) connector(row []driver.Value) (Connector, error) {
 	c := Connector{
@@ -25,6 +25,7 @@ func (s *SQLite) connector(row []driver.Value) (Connector, error) {
 		Settings:     blob(row[2]),
 		UpdatedAt:    fromMicro(row[4]),
 		ConfigDigest: row[5].(string),
+		Segments:     blob(row[6]),
 	}
 	plaintext, err := s.sealer.Open(blob(row[3]), []byte(c.ID))
 	if err != nil {
@@ -43,7 +44,7 @@ func (s *SQLite) connector(row []driver.Value) (Connector, error) {
 func (s *SQLite) Connector(ctx context.Context, id string) (Connector, error) {
 	var c Connector
 	err := s.read(ctx, "connector "+id, func(db *conn) error {
-		found, err := db.first(6, "SELECT "+connectorColumns+" FROM connectors WHERE id = ?", id)
+		found, err := db.first(7, "SELECT "+connectorColumns+" FROM connectors WHERE id = ?", id)
 		if err != nil {
 			return err
 		}
@@ -61,7 +62,7 @@ func (s *SQLite) Connectors(ctx context.Context) ([]Connector, error) {
 	var connectors []Connector
 	var sealed []error
 	err := s.read(ctx, "reading the connectors", func(db *conn) error {
-		return db.each(6, func(row []driver.Value) error {
+		return db.each(7, func(row []driver.Value) error {
 			c, err := s.connector(row)
 			if err != nil {
 				sealed = append(sealed, fmt.Errorf("connector %s: %w", row[0], err))
@@ -98,11 +99,11 @@ func (s *SQLite) PutConnector(ctx context.Context, c Connector) (stored bool, er
 			return nil
 		}
 		stored = true
-		_, err = w.exec("INSERT INTO connectors ("+connectorColumns+`) VALUES (?, ?, ?, ?, ?, ?)
+		_, err = w.exec("INSERT INTO connectors ("+connectorColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET organization = excluded.organization, settings = excluded.settings,
-				sealed = excluded.sealed, updated_at = excluded.updated_at,
+				sealed = excluded.sealed, updated_at = excluded.updated_at, segments = excluded.segments,
 				config_digest = ifnull(nullif(excluded.config_digest, ''), config_digest)`,
-			c.ID, c.Organization, c.Settings, sealed, updatedAt, c.ConfigDigest)
+			c.ID, c.Organization, c.Settings, sealed, updatedAt, c.ConfigDigest, c.Segments)
 		return err
 	})
 	return stored && err == nil, err

@@ -143,9 +143,9 @@ func TestNewerFile(t *testing.T) {
 	if !errors.Is(err, store.ErrNewer) {
 		t.Errorf("got %v, want ErrNewer", err)
 	}
-	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 2)")
+	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 4)")
 
-	exec(t, other(t, dir), "PRAGMA user_version = 2")
+	exec(t, other(t, dir), "PRAGMA user_version = 4")
 	open(t, config(dir)) // the refusal has left nothing behind
 }
 
@@ -207,7 +207,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-func TestSealedAtRest(t *testing.T) {
+func TestA15SealedAtRest(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, config(dir))
 	_, err := s.PutConnector(t.Context(), store.Connector{

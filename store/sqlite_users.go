@@ -59,24 +59,24 @@ func (c *conn) connectorKey(id string) (key int64, ok bool, err error) {
 
 func (c *commit) putUser(connector int64, u User) (Written, error) {
 	k := userKey{connector, u.ID}
-	c.topics = append(c.topics[:0], u.Topics...)
-	slices.Sort(c.topics)
-	c.topics = slices.Compact(c.topics)
-	topics := hashTopics(c.seed, c.topics)
-
 	r, err := c.row(k)
 	if err != nil {
 		return Written{}, err
 	}
 	if r == nil {
-		return c.insert(k, topics, u)
+		return c.insert(k, c.name(u.Topics, u.Merged), u)
 	}
 	stateAt, stale := settle(u.StateAt, r.stateAt, c.now)
 	if stale {
 		return Written{Version: uint64(r.version), Stale: true}, nil
 	}
 	r.version, r.stateAt = max(r.version+1, c.now.UnixMicro()), stateAt
-	written := Written{Version: uint64(r.version)}
+	merged, err := c.merge(r, u)
+	if err != nil {
+		return Written{}, err
+	}
+	topics := c.name(u.Topics, merged)
+	written := Written{Version: uint64(r.version), Merged: without(merged, u.Topics)}
 	if topics == r.topics && c.fits(u.State) {
 		c.frame.add(r.key, r.version, r.stateAt, u.State)
 		return written, nil
@@ -93,6 +93,14 @@ func (c *commit) putUser(connector int64, u User) (Written, error) {
 		written.Gone, written.Taken, err = c.setTopics(connector, r.key, c.topics)
 	}
 	return written, err
+}
+
+// name makes c.topics those that lead to a user, and returns their hash.
+func (c *commit) name(topics, merged []string) uint64 {
+	c.topics = append(append(c.topics[:0], topics...), merged...)
+	slices.Sort(c.topics)
+	c.topics = slices.Compact(c.topics)
+	return hashTopics(c.seed, c.topics)
 }
 
 // settle returns the time to store for a state from at when one from stored is
@@ -119,7 +127,7 @@ func (c *commit) row(k userKey) (*row, error) {
 	if r := c.rows.get(k); r != nil {
 		return r, nil
 	}
-	found, err := c.conn().first(4, "SELECT key, version, state_at, topics FROM users WHERE connector = ? AND id = ?",
+	found, err := c.conn().first(5, "SELECT key, version, state_at, topics, merged IS NOT NULL FROM users WHERE connector = ? AND id = ?",
 		k.connector, k.id)
 	if err != nil || found == nil {
 		return nil, err
@@ -128,7 +136,7 @@ func (c *commit) row(k userKey) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := row{found[0].(int64), found[1].(int64), found[2].(int64), hashTopics(c.seed, topics)}
+	r := row{found[0].(int64), found[1].(int64), found[2].(int64), hashTopics(c.seed, topics), found[4].(int64) == 1}
 	if p, ok := c.journals.find(r.key); ok && p.version > r.version {
 		r.version, r.stateAt = p.version, p.stateAt
 	}
@@ -149,7 +157,12 @@ func (c *commit) insert(k userKey, topics uint64, u User) (Written, error) {
 	if r.key, err = result.LastInsertId(); err != nil {
 		return Written{}, err
 	}
-	written := Written{Version: uint64(r.version)}
+	if len(u.Merged) > 0 {
+		if err := c.writeMerged(&r, u.Merged); err != nil {
+			return Written{}, err
+		}
+	}
+	written := Written{Version: uint64(r.version), Merged: without(u.Merged, u.Topics)}
 	written.Gone, written.Taken, err = c.setTopics(k.connector, r.key, c.topics)
 	c.rows.put(k, r)
 	return written, err

@@ -83,13 +83,21 @@ func (s *SQLite) write(ctx context.Context, doing string, do func(*conn) error) 
 	case s.db <- struct{}{}:
 		defer func() { <-s.db }()
 	}
-	select {
-	case <-s.closing: // both were possible
-		return errClosed
-	default:
+	if err := s.stillOpen(); err != nil { // both were possible
+		return err
 	}
 	if err := s.transaction(do); err != nil {
 		return failed(doing, err)
 	}
 	return nil
+}
+
+// stillOpen is errClosed once Close has begun.
+func (s *SQLite) stillOpen() error {
+	select {
+	case <-s.closing:
+		return errClosed
+	default:
+		return nil
+	}
 }

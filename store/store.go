@@ -28,6 +28,9 @@ import (
 // interrupted, for it is short and may be shared with other callers. After
 // Close every method fails with [ErrUnavailable].
 type Store interface {
+	Once
+	Marks
+
 	// Connector returns the connector with that id. [ErrNotFound]: there is
 	// none. [ErrSealed]: its secrets cannot be opened.
 	Connector(ctx context.Context, id string) (Connector, error)
@@ -80,6 +83,15 @@ type User struct {
 	// one user of a connector, the one whose latest write named it.
 	Topics []string
 
+	// Merged are topics of users who were merged into this one: they lead here from
+	// now on, as those of Topics do, and stay with later writes that do not name them,
+	// each until it comes to lead to somebody else; the latest [MaxMerged] of a user.
+	// Sorted, each once.
+	Merged []string
+
+	// Erased forgets what was merged into the user, too.
+	Erased bool
+
 	// StateAt is when the state came to be by the clock of its source (Hull's
 	// indexed_at). An older state never overwrites a newer one. Equal times,
 	// and the zero time, which means unknown, go by order of arrival; an
@@ -110,6 +122,10 @@ type Written struct {
 	// nobody now, because it did not name them. Sorted.
 	Gone []string
 
+	// Merged are the topics that lead to this user besides those that the write has
+	// named, because they were merged into it. Sorted.
+	Merged []string
+
 	// Taken are the topics that led to other users before this write. They
 	// are no longer in those users' snapshots, whose versions stay. Sorted by
 	// topic.
@@ -132,7 +148,14 @@ type Snapshot struct {
 	Topics  []string  // those that lead to this user; sorted, each once
 	StateAt time.Time // UTC; zero: unknown
 	State   []byte
+
+	// Merged are those of Topics that are there because of a merge. To be set by who
+	// restores a snapshot; what is read does not have it.
+	Merged []string
 }
+
+// MaxMerged bounds the topics of a user that are there because of merges.
+const MaxMerged = 200
 
 // Connector is a customer's installation: Hull's ship.
 type Connector struct {
@@ -145,6 +168,10 @@ type Connector struct {
 
 	Settings  []byte    // a JSON object, opaque here; empty: none
 	UpdatedAt time.Time // UTC; zero: unknown
+
+	// Segments is what the organization's segments are called, opaque JSON; empty:
+	// unknown.
+	Segments []byte
 
 	// ConfigDigest is that of the text in config.yaml that the connector was
 	// last put in from. It stays when Hull or an operator replaces the rest,

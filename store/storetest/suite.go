@@ -52,6 +52,12 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		{"ConnectorsApart", (*suite).connectorsApart},
 		{"AnyText", (*suite).anyText},
 		{"NothingShared", (*suite).nothingShared},
+		{"Merged", (*suite).merged},
+		{"OnceDone", (*suite).onceDone},
+		{"OnceUndone", (*suite).onceUndone},
+		{"OnceRace", (*suite).onceRace},
+		{"Marks", (*suite).marksOfAll},
+		{"HasUsers", (*suite).hasUsers},
 		{"Ping", (*suite).ping},
 		{"Reopen", (*suite).reopen},
 		{"Context", (*suite).context},
@@ -186,7 +192,7 @@ func (s *suite) connector() {
 		ID: "b", Organization: "acme.hullapp.io", Secret: "s3cret",
 		Settings:        []byte(`{"public_traits":["a"]}`),
 		PrivateSettings: []byte(`{"identity_secret":"x"}`),
-		UpdatedAt:       s.clock.Now(), ConfigDigest: "d",
+		UpdatedAt:       s.clock.Now(), ConfigDigest: "d", Segments: []byte(`{"s":{"name":"VIP"}}`),
 	}
 	a, c := store.Connector{ID: "a"}, store.Connector{ID: "c", Secret: "other"}
 	for _, put := range []store.Connector{c, b, a} {
@@ -566,6 +572,10 @@ func (s *suite) calls(ctx context.Context) map[string]error {
 	_, errs["Put"] = s.Put(ctx, "c", []store.User{user("never", 1)})
 	_, _, errs["Find"] = s.Find(ctx, "c", []string{"id:u"})
 	_, errs["Snapshots"] = s.Snapshots(ctx, "c", []string{"u"})
+	_, errs["Begin"] = s.Begin(ctx, "c", "never", store.Digest{}, onceHold)
+	errs["Mark"] = s.Mark(ctx, []store.Mark{{ConnectorID: "c", Name: "never"}})
+	_, errs["Marks"] = s.Marks(ctx, "c")
+	_, errs["HasUsers"] = s.HasUsers(ctx, "c")
 	errs["Ping"] = s.Ping(ctx)
 	return errs
 }
