@@ -31,7 +31,7 @@ const (
 	ReasonDrain    Reason = "shutting_down"      // the node stops
 	ReasonOrigin   Reason = "origin_not_allowed" // the connector's domains changed
 	ReasonIdentity Reason = "identity_changed"   // its topics lead elsewhere now
-	ReasonRevoked  Reason = "revoked"            // an operator or an erasure ended it
+	ReasonRevoked  Reason = "revoked"            // it must not go on with its token
 	ReasonBehind   Reason = "behind"             // more offers waited for it than may
 	ReasonGone     Reason = "client_gone"
 	ReasonSlow     Reason = "write_timeout"

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"iter"
 	"strings"
 	"sync"
 	"time"
@@ -120,6 +121,17 @@ func (s *Subscriber) Origin() string { return s.origin.Value() }
 
 // Topic is topic number i of the stream's grant, best first.
 func (s *Subscriber) Topic(i int) string { return s.topics[i].topic }
+
+// Topics are the topics of the stream's grant, best first, and whether each is signed.
+func (s *Subscriber) Topics() iter.Seq2[string, bool] {
+	return func(yield func(string, bool) bool) {
+		for i := range s.topics { // a place as a whole is its shard's to read
+			if !yield(s.topics[i].topic, s.topics[i].signed) {
+				return
+			}
+		}
+	}
+}
 
 // Visitor is the visitor of the stream's grant.
 func (s *Subscriber) Visitor() string { return s.visitor }
