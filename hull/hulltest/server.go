@@ -1,13 +1,13 @@
 package hulltest
 
 import (
+	"crypto/rand"
 	"encoding/json"
-	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
-
-	"github.com/golang-jwt/jwt/v5"
+	"time"
 
 	"hullbeam/hull"
 )
@@ -15,24 +15,34 @@ import (
 // KeyPath is where a Server serves its key. Hull's own path is not known.
 const KeyPath = "/public-key"
 
-// callsKept is how many calls are recorded, the newest.
-const callsKept = 1000
+const (
+	callsKept  = 1000     // calls that are recorded, the newest
+	callLength = 20 << 20 // bytes of a call's body
+)
 
 // Server is a pretend Hull, for one organization: an http.Handler to be put on a
 // listener or behind httptest.NewServer. It may be used by many goroutines.
 type Server struct {
-	mux *http.ServeMux
+	mux  *http.ServeMux
+	http *http.Client
+	turn chan struct{} // has an element while somebody changes something: notifications keep its order
 
 	mu         sync.Mutex
 	key        *Key
 	connectors map[string]connector
+	users      map[string]User
+	segments   map[string]Segment
 	calls      []Call
+	batch      int    // messages in the next notification, as flow control has said
+	url        string // of this server
+	extractKey string // keeps extracts from who has not been told
 }
 
 type connector struct {
 	credentials hull.Credentials
 	app         json.RawMessage
 	reports     []report
+	url         string // of its service; empty: it is not notified
 }
 
 type report struct {
@@ -42,20 +52,38 @@ type report struct {
 
 // Call is what a Server was asked.
 type Call struct {
+	At        time.Time
+	Method    string
 	Path      string
 	Header    http.Header
-	Connector string      // Hull-App-Id
-	Claims    hull.Claims // of a user_report with a good access token
-	Status    int         // of the answer
+	Connector string       // Hull-App-Id
+	Claims    hull.Claims  // of a user_report with a good access token
+	Reported  *hull.Status // the connector's, when this was to report it
+	Entries   []Entry      // of a firehose, all with good access tokens
+	Status    int          // of the answer
 }
 
 // NewServer returns a server without connectors that serves the public half of
 // key.
 func NewServer(key *Key) *Server {
-	s := &Server{mux: http.NewServeMux(), key: key, connectors: make(map[string]connector)}
-	s.mux.HandleFunc("POST "+KeyPath, s.answer(s.publicKey))
-	s.mux.HandleFunc("GET /api/v1/app", s.answer(s.app))
-	s.mux.HandleFunc("GET /api/v1/me/user_report", s.answer(s.userReport))
+	s := &Server{
+		mux: http.NewServeMux(), http: newHTTPClient(), turn: make(chan struct{}, 1), key: key,
+		connectors: make(map[string]connector), users: make(map[string]User), segments: make(map[string]Segment),
+		batch: firstBatch, extractKey: rand.Text(),
+	}
+	for pattern, handle := range map[string]func(*http.Request) reply{
+		"POST " + KeyPath:               s.publicKey,
+		"GET /api/v1/app":               s.app,
+		"GET /api/v1/{ship}":            s.app,
+		"PUT /api/v1/{ship}/status":     s.putStatus,
+		"GET /api/v1/users_segments":    s.listSegments(usersSegment),
+		"GET /api/v1/accounts_segments": s.listSegments(accountsSegment),
+		"GET /api/v1/me/user_report":    s.userReport,
+		"POST /api/v1/firehose":         s.firehose,
+		"GET /extracts/{key}/{format}":  s.extract,
+	} {
+		s.mux.HandleFunc(pattern, s.answer(handle))
+	}
 	return s
 }
 
@@ -82,19 +110,13 @@ func (s *Server) PutConnector(credentials hull.Credentials, app json.RawMessage)
 }
 
 // PutReport makes a user known to a connector, by the id, external_id, email and
-// anonymous_ids of the report. The newest report of several that match is found.
+// anonymous_ids of the report, which is answered as it is. The newest report of several
+// that match is found, and before the users of ChangeUser.
 func (s *Server) PutReport(connectorID string, raw json.RawMessage) error {
-	var user struct {
-		ID           string   `json:"id"`
-		ExternalID   string   `json:"external_id"`
-		Email        string   `json:"email"`
-		AnonymousIDs []string `json:"anonymous_ids"`
-	}
-	if err := json.Unmarshal(raw, &user); err != nil {
+	topics, err := reportTopics(raw)
+	if err != nil {
 		return err
 	}
-	claims := hull.Claims{ID: user.ID, ExternalID: user.ExternalID, Email: user.Email, AnonymousIDs: user.AnonymousIDs}
-	topics := claims.Topics()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.connectors[connectorID]
@@ -110,11 +132,11 @@ func (s *Server) Calls() []Call {
 	return slices.Clone(s.calls)
 }
 
-// reply is what a request gets.
+// reply is what a request gets, and what is recorded of it besides.
 type reply struct {
 	status int
 	body   []byte
-	claims hull.Claims
+	call   Call
 }
 
 func failure(status int, message string) reply {
@@ -122,10 +144,19 @@ func failure(status int, message string) reply {
 	return reply{status: status, body: body}
 }
 
+func ok(body any) reply {
+	text, _ := json.Marshal(body) // what came as JSON
+	return reply{status: http.StatusOK, body: text}
+}
+
 func (s *Server) answer(handle func(*http.Request) reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, callLength)
 		reply := handle(r)
-		s.record(Call{r.URL.Path, r.Header.Clone(), r.Header.Get("Hull-App-Id"), reply.claims, reply.status})
+		call := reply.call
+		call.At, call.Method, call.Path, call.Header = time.Now(), r.Method, r.URL.Path, r.Header.Clone()
+		call.Connector, call.Status = r.Header.Get("Hull-App-Id"), reply.status
+		s.record(call)
 		if json.Valid(reply.body) {
 			w.Header().Set("Content-Type", "application/json")
 		}
@@ -149,31 +180,71 @@ func (s *Server) publicKey(*http.Request) reply {
 	return reply{status: http.StatusOK, body: []byte(s.key.PublicPEM())}
 }
 
+// authorized returns the connector that a request is of, by the connector's own secret.
+func (s *Server) authorized(r *http.Request) (connector, *reply) {
+	known, found := s.connector(r)
+	refusal := failure(http.StatusNotFound, "App not found")
+	if found && r.Header.Get("Hull-Access-Token") == known.credentials.Secret {
+		return known, nil
+	} else if found {
+		refusal = failure(http.StatusUnauthorized, "Unauthorized")
+	}
+	return connector{}, &refusal
+}
+
 func (s *Server) app(r *http.Request) reply {
-	known, ok := s.connector(r)
-	switch {
-	case !ok:
+	known, refusal := s.authorized(r)
+	if refusal != nil {
+		return *refusal
+	}
+	if ship := r.PathValue("ship"); ship != "" && ship != known.credentials.ConnectorID {
 		return failure(http.StatusNotFound, "App not found")
-	case r.Header.Get("Hull-Access-Token") != known.credentials.Secret:
-		return failure(http.StatusUnauthorized, "Unauthorized")
 	}
 	return reply{status: http.StatusOK, body: known.app}
 }
 
+func (s *Server) putStatus(r *http.Request) reply {
+	known, refusal := s.authorized(r)
+	if refusal != nil {
+		return *refusal
+	}
+	status := &hull.Status{}
+	if err := json.NewDecoder(r.Body).Decode(status); err != nil || r.PathValue("ship") != known.credentials.ConnectorID {
+		return failure(http.StatusBadRequest, "not a status of this app")
+	}
+	answer := ok(status)
+	answer.call.Reported = status
+	return answer
+}
+
+func (s *Server) listSegments(kind string) func(*http.Request) reply {
+	return func(r *http.Request) reply {
+		if _, refusal := s.authorized(r); refusal != nil {
+			return *refusal
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return ok(s.segmentsLocked(kind))
+	}
+}
+
 func (s *Server) userReport(r *http.Request) reply {
-	known, ok := s.connector(r)
-	if !ok {
+	known, found := s.connector(r)
+	if !found {
 		return failure(http.StatusNotFound, "App not found")
 	}
-	claims, err := readAccessToken(r.Header.Get("Hull-Access-Token"), known.credentials)
+	token, err := readAccessToken(r.Header.Get("Hull-Access-Token"), known.credentials)
+	if err == nil {
+		err = token.checkReader()
+	}
 	if err != nil {
 		return failure(http.StatusUnauthorized, err.Error())
 	}
 	answer := failure(http.StatusNotFound, "User not found")
-	if found, ok := known.find(claims); ok {
-		answer = reply{status: http.StatusOK, body: found}
+	if report, found := s.find(known, token.Claims); found {
+		answer = reply{status: http.StatusOK, body: report}
 	}
-	answer.claims = claims
+	answer.call.Claims = token.Claims
 	return answer
 }
 
@@ -186,39 +257,35 @@ func (s *Server) connector(r *http.Request) (connector, bool) {
 }
 
 // find resolves an identity as Hull does: the best claim that matches decides.
-func (c connector) find(claims hull.Claims) (json.RawMessage, bool) {
+func (s *Server) find(c connector, claims hull.Claims) (json.RawMessage, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, topic := range claims.Topics() {
 		for _, report := range c.reports {
 			if slices.Contains(report.topics, topic) {
 				return report.raw, true
 			}
 		}
+		for _, id := range slices.Sorted(maps.Keys(s.users)) {
+			report := s.users[id].report(s.segments)
+			topics, _ := reportTopics(report) // it is an object
+			if slices.Contains(topics, topic) {
+				return report, true
+			}
+		}
 	}
 	return nil, false
 }
 
-// readAccessToken demands of a token what Hull demands, and that it creates no
-// user, which Hull leaves open.
-func readAccessToken(token string, credentials hull.Credentials) (hull.Claims, error) {
-	registered := jwt.MapClaims{}
-	_, err := jwt.ParseWithClaims(token, registered,
-		func(*jwt.Token) (any, error) { return []byte(credentials.Secret), nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(credentials.ConnectorID))
-	if err != nil {
-		return hull.Claims{}, errors.New("invalid access token")
+// reportTopics are those that lead to the user of a report.
+func reportTopics(report json.RawMessage) ([]hull.Topic, error) {
+	var user struct {
+		ID           string   `json:"id"`
+		ExternalID   string   `json:"external_id"`
+		Email        string   `json:"email"`
+		AnonymousIDs []string `json:"anonymous_ids"`
 	}
-	scopes, _ := registered["scopes"].([]any)
-	switch {
-	case !slices.Contains(scopes, any("admin")):
-		return hull.Claims{}, errors.New("scope admin is missing")
-	case registered["io.hull.create"] != false:
-		return hull.Claims{}, errors.New("io.hull.create is not false")
-	case registered["io.hull.subjectType"] != "user":
-		return hull.Claims{}, errors.New("io.hull.subjectType is not user")
-	}
-	asUser, err := json.Marshal(registered["io.hull.asUser"])
-	if err != nil {
-		return hull.Claims{}, err
-	}
-	return hull.ParseClaims(asUser, hull.ClaimLimits{})
+	err := json.Unmarshal(report, &user)
+	claims := hull.Claims{ID: user.ID, ExternalID: user.ExternalID, Email: user.Email, AnonymousIDs: user.AnonymousIDs}
+	return claims.Topics(), err
 }
