@@ -13,7 +13,7 @@ import (
 type audience struct {
 	user     *whitelist
 	account  *whitelist
-	segments set
+	segments segmentSet
 	digest   uint64 // of all settings that its payloads depend on
 }
 
@@ -22,7 +22,7 @@ func (s *Settings) newAudience(traits, segments []byte) *audience {
 	a := &audience{
 		user:     userWhitelist(list),
 		account:  accountWhitelist(list),
-		segments: newSet(segments),
+		segments: newSegmentSet(segments),
 	}
 	a.digest = s.digest(a)
 	return a
@@ -33,8 +33,7 @@ func (s *Settings) digest(a *audience) uint64 {
 	text, err := json.Marshal([]any{
 		s.connectorID, s.scriptHash, s.synchronized.everyone, slices.Sorted(maps.Keys(s.synchronized.segments)),
 		a.user.names, a.account.names,
-		slices.Sorted(maps.Keys(a.segments)),
-		slices.Sorted(maps.Keys(s.accountSegments)), slices.Sorted(maps.Keys(s.events)),
+		a.segments, s.accountSegments, slices.Sorted(maps.Keys(s.events)),
 	})
 	if err != nil {
 		panic(err) // strings can always be marshalled

@@ -2,6 +2,7 @@ package hull
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	// many as connectors at most.
 	breakerHosts = 1000
 )
+
+// errResting comes with ErrUnavailable for a host that is left alone.
+var errResting = errors.New("has failed too often")
 
 type breaker = gobreaker.CircuitBreaker[[]byte]
 
@@ -52,4 +56,14 @@ func (b *breakers) of(host string) *breaker {
 	})
 	b.hosts[host] = made
 	return made
+}
+
+// do does something that a host is asked for, unless the host is left alone: then the
+// error wraps ErrUnavailable and errResting.
+func (b *breakers) do(host string, ask func() ([]byte, error)) ([]byte, error) {
+	answer, err := b.of(host).Execute(ask)
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return nil, fmt.Errorf("%w: %s %w", ErrUnavailable, host, errResting)
+	}
+	return answer, err
 }

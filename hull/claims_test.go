@@ -57,7 +57,7 @@ func TestParseClaims(t *testing.T) {
 	}
 }
 
-func TestParseClaimsRefuses(t *testing.T) {
+func TestA10ParseClaimsRefuses(t *testing.T) {
 	tests := []struct {
 		name    string
 		raw     string

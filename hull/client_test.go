@@ -64,7 +64,7 @@ func startHull(t *testing.T) (*hulltest.Server, *hull.Client) {
 	return pretend, client
 }
 
-func TestUserReport(t *testing.T) {
+func TestA13UserReport(t *testing.T) {
 	pretend, client := startHull(t)
 	report, err := os.ReadFile("../testdata/hull/rest/get-me-user-report.json")
 	if err != nil {
@@ -132,8 +132,7 @@ func TestApp(t *testing.T) {
 		{"a secret that breaks a header", func(c *hull.Credentials) { c.Secret = "a\r\nb" }, hull.ErrRefused},
 		{"no organization", func(c *hull.Credentials) { c.Organization = "" }, hull.ErrRefused},
 		{"a path for an organization", func(c *hull.Credentials) { c.Organization = "evil.example/x?" }, hull.ErrRefused},
-		{"a port in the organization", func(c *hull.Credentials) { c.Organization = "acme.hullapp.io:22" }, hull.ErrRefused},
-		{"an address for an organization", func(c *hull.Credentials) { c.Organization = "169.254.169.254" }, hull.ErrRefused},
+		{"no host in the organization", func(c *hull.Credentials) { c.Organization = ":22" }, hull.ErrRefused},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -156,6 +155,31 @@ func TestOrganizationInOurOwnNetwork(t *testing.T) {
 	_, err := client.App(t.Context(), credentials)
 	if !errors.Is(err, hull.ErrRefused) || !strings.Contains(err.Error(), "not a public address") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestOrganizationMakesNoOtherURL(t *testing.T) {
+	client := newClient(t, nil)
+	defer client.Close()
+	client.SetTransport(noNetwork(t))
+	for _, organization := range []string{"acme.hullapp.io:22", "localhost:3001", "169.254.169.254", "[::1]:443", "user@acme.hullapp.io"} {
+		credentials := harbor
+		credentials.Organization = organization
+		if _, err := client.App(t.Context(), credentials); !errors.Is(err, hull.ErrRefused) {
+			t.Errorf("%s: got %v", organization, err)
+		}
+	}
+}
+
+// A mock of Hull is called after the machine it runs on. Its API is where the operator
+// says, so that its name makes no URL.
+func TestOrganizationWithAPort(t *testing.T) {
+	pretend, client := startHull(t)
+	mock := harbor
+	mock.Organization = "localhost:3001"
+	pretend.PutConnector(mock, nil)
+	if _, err := client.App(t.Context(), mock); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -229,7 +253,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestErrorsTellNeitherSecretNorClaim(t *testing.T) {
+func TestA15ErrorsTellNeitherSecretNorClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, status := range []int{200, 302, 401, 404, 429, 500, 0} {
 			client := newClient(t, nil)
@@ -458,6 +482,70 @@ func TestWaitingForAPlaceLeavesTimeToAsk(t *testing.T) {
 		}
 		all.Wait()
 	})
+}
+
+// Whoever has a notification of Hull's may say what connector it is for, and where
+// that stands. While a host that hangs is asked about connectors, pages are answered,
+// and while look-ups hang, connectors are.
+func TestLookupsAndConnectorsDoNotWaitForEachOther(t *testing.T) {
+	elsewhere := hull.Credentials{ConnectorID: harbor.ConnectorID, Organization: "elsewhere.hullapp.io", Secret: "guessed"}
+	lookUp := func(ctx context.Context, client *hull.Client, c hull.Credentials, n int) error {
+		_, err := client.UserReport(ctx, c, topics(fmt.Sprint("id:", n)))
+		return err
+	}
+	app := func(ctx context.Context, client *hull.Client, c hull.Credentials, n int) error {
+		c.ConnectorID = fmt.Sprintf("%024x", n)
+		_, err := client.App(ctx, c)
+		return err
+	}
+	status := func(ctx context.Context, client *hull.Client, c hull.Credentials, _ int) error {
+		return client.PutStatus(ctx, c, hull.Status{})
+	}
+	segments := func(ctx context.Context, client *hull.Client, c hull.Credentials, n int) error {
+		c.ConnectorID = fmt.Sprintf("%024x", n)
+		_, err := client.Segments(ctx, c, hull.SegmentsOfUsers)
+		return err
+	}
+	type question = func(context.Context, *hull.Client, hull.Credentials, int) error
+	for _, c := range []struct {
+		name         string
+		hangs, other question
+		wait         time.Duration
+	}{
+		{"a look-up beside questions about connectors", app, lookUp, 0},
+		{"a look-up beside questions about segments", segments, lookUp, 0},
+		{"a look-up beside reports", status, lookUp, 0},
+		{"a question about a connector beside look-ups", lookUp, app, 0},
+		{"a report beside look-ups", lookUp, status, 0},
+		{"a report beside questions about connectors", app, status, 2500 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newClient(t, func(cfg *hull.ClientConfig) { cfg.Lookups = 2 })
+				client.SetTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.URL.Host == elsewhere.Organization {
+						return silence(r)
+					}
+					return respond(http.StatusOK, `{"id":"u"}`)
+				}))
+				var all sync.WaitGroup
+				for i := range 50 {
+					all.Go(func() {
+						if err := c.hangs(t.Context(), client, elsewhere, i); err == nil {
+							t.Error("a host that hangs has answered")
+						}
+					})
+				}
+				synctest.Wait()
+				start := time.Now()
+				err := c.other(t.Context(), client, harbor, 100)
+				if took := time.Since(start); (err == nil) != (c.wait == 0) || took != c.wait {
+					t.Errorf("got %v after %v", err, took)
+				}
+				all.Wait()
+			})
+		})
+	}
 }
 
 func TestBreaker(t *testing.T) {

@@ -33,7 +33,19 @@ var (
 	ErrKeyUnreachable              = &NotificationError{"INVALID_CERTIFICATE", http.StatusServiceUnavailable, "Public key cannot be fetched"}
 	ErrInvalidSignature            = &NotificationError{"INVALID_SIGNATURE", http.StatusBadRequest, "Invalid signature"}
 	ErrReplayedNotification        = &NotificationError{"REPLAYED_NOTIFICATION", http.StatusBadRequest, "Notification was answered before with another payload"}
+	ErrInProgress                  = &NotificationError{"IN_PROGRESS", http.StatusServiceUnavailable, "Notification is being processed"}
+	ErrOverloaded                  = &NotificationError{"OVERLOADED", http.StatusServiceUnavailable, "Too many notifications at once"}
+	ErrInvalidExtract              = &NotificationError{"INVALID_EXTRACT", http.StatusBadRequest, "Payload is not the announcement of an extract"}
+	ErrUntrustedExtractURL         = &NotificationError{"UNTRUSTED_EXTRACT_URL", http.StatusBadRequest, "Untrusted URL of an extract"}
+	ErrExtractUnreachable          = &NotificationError{"EXTRACT_UNREACHABLE", http.StatusBadRequest, "The extract cannot be fetched"}
 	ErrUnavailable                 = &NotificationError{"UNAVAILABLE", http.StatusServiceUnavailable, "Temporarily unavailable"}
+)
+
+// Why a request of Hull's that is no notification, and carries the connector's
+// credentials itself, is not taken. The first says what Hull's libraries say.
+var (
+	ErrMissingCredentials = &NotificationError{"MISSING_CREDENTIALS", http.StatusForbidden, "Missing credentials. Set one of token or hullToken or set of ship, organization, secret"}
+	ErrInvalidCredentials = &NotificationError{"INVALID_CREDENTIALS", http.StatusForbidden, "The credentials are not those of a connector that is known here"}
 )
 
 // Because is the same error with a reason of its own. The reason is sent to
@@ -53,26 +65,32 @@ func (e *NotificationError) Is(target error) bool {
 // ChannelClass sorts the channels by what is done about them.
 type ChannelClass string
 
-// The classes. Every notification brings the connector's settings; only those
-// of ClassUser have messages of use to us.
+// The classes. Every notification, also of channels that are not supported, brings
+// the connector's settings and the segments' names.
 const (
-	ClassUser        ChannelClass = "user"
-	ClassConnector   ChannelClass = "connector"
-	ClassSegment     ChannelClass = "segment"
-	ClassUnsupported ChannelClass = "unsupported"
+	ClassUser          ChannelClass = "user"
+	ClassUserDelete    ChannelClass = "user_delete"
+	ClassConnector     ChannelClass = "connector"
+	ClassSegment       ChannelClass = "segment"
+	ClassSegmentDelete ChannelClass = "segment_delete"
+	ClassUnsupported   ChannelClass = "unsupported"
 )
 
 // ClassifyChannel sorts a channel. Segments have an old and two new names
-// (docs/hull-protocol.md 2.4). Deletions of any kind are unsupported: what follows
-// from them comes as updates of the users.
+// (docs/hull-protocol.md 2.4). Of accounts nothing can be told to pages: what follows
+// for users comes as updates of them.
 func ClassifyChannel(channel string) ChannelClass {
 	switch channel {
 	case "user:update":
 		return ClassUser
+	case "user:delete":
+		return ClassUserDelete
 	case "ship:update":
 		return ClassConnector
 	case "segment:update", "users_segment:update", "accounts_segment:update":
 		return ClassSegment
+	case "segment:delete", "users_segment:delete", "accounts_segment:delete":
+		return ClassSegmentDelete
 	}
 	return ClassUnsupported
 }
@@ -110,26 +128,8 @@ type AnswerError struct {
 	Message string `json:"message"`
 }
 
-// Next is the answer, with status 200, to a notification that was taken, or
-// that there is no need to take. The numbers are hull-browser's.
-func Next(channel string) Answer {
-	answer := Answer{FlowControl: FlowControl{Type: "next"}, Metrics: []struct{}{}, Errors: []AnswerReason{}}
-	flow := &answer.FlowControl
-	switch ClassifyChannel(channel) {
-	case ClassUser:
-		flow.Size, flow.In = 100, 100
-	case ClassConnector, ClassSegment:
-		flow.Size, flow.In = 50, 1
-	default:
-		flow.Size, flow.In = 10, 1
-	}
-	return answer
-}
-
-// Retry is the status and the answer to a notification that was not taken
-// because of err. An err that is no NotificationError is ErrUnavailable to
-// Hull, which learns nothing about it.
-func Retry(err error) (status int, answer Answer) {
+// retry is what Pace.Retry answers when there is no hurry.
+func retry(err error) (status int, answer Answer) {
 	e, ok := errors.AsType[*NotificationError](err)
 	if !ok {
 		e = ErrUnavailable

@@ -29,7 +29,7 @@ func TestNext(t *testing.T) {
 		"User:update":             unsupported,
 		"":                        unsupported,
 	} {
-		if got := marshal(t, hull.Next(channel)); got != want {
+		if got := marshal(t, new(hull.Pace).Next(channel)); got != want {
 			t.Errorf("%q\n got %s\nwant %s", channel, got, want)
 		}
 	}
@@ -52,7 +52,7 @@ func TestRetry(t *testing.T) {
 			`"errors":[{"code":"UNAVAILABLE","reason":"Temporarily unavailable"}],` +
 			`"error":{"code":"UNAVAILABLE","name":"TransientError","message":"Temporarily unavailable"}}`},
 	} {
-		status, answer := hull.Retry(c.err)
+		status, answer := new(hull.Pace).Retry(c.err)
 		if got := marshal(t, answer); status != c.status || got != c.want {
 			t.Errorf("%v: %d\n got %s\nwant %s", c.err, status, got, c.want)
 		}

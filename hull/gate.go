@@ -9,6 +9,11 @@ import (
 // 50 ms a look-up, more would not get one in time.
 const lookupQueue = 1000
 
+// connectorPlaces is how many questions about connectors run at a time: they come with
+// notifications, a few a minute, and have no part in the places of look-ups, so that
+// neither waits for the other.
+const connectorPlaces = 4
+
 // gate lets so many through at a time; some more wait, the rest is turned away.
 type gate struct {
 	inside  chan struct{} // as many as are let through

@@ -17,6 +17,14 @@ import (
 // Hull. Real notifications have a depth of about ten.
 const DefaultDepth = 512
 
+// orDefaultDepth is the depth that a caller asks for; 0 and below: DefaultDepth.
+func orDefaultDepth(depth int) int {
+	if depth <= 0 {
+		return DefaultDepth
+	}
+	return depth
+}
+
 // maxDepth bounds every depth, since checking recurses. It is encoding/json's.
 const maxDepth = 10_000
 

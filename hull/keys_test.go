@@ -233,8 +233,112 @@ func TestFailureDoesNotTakeAGoodKeyAway(t *testing.T) {
 			}
 		}
 		host.wantRequests(t, 2)
-		time.Sleep(time.Hour)
+		time.Sleep(24*time.Hour - 2*time.Minute - time.Nanosecond)
+		if err := notify(verifier, hulltest.ProcessKey(), keyURL); err != nil {
+			t.Errorf("a key of yesterday, which cannot be fetched again: %v", err)
+		}
+		host.wantRequests(t, 3)
+		time.Sleep(30 * time.Second)
 		wantRefusal(t, notify(verifier, hulltest.ProcessKey(), keyURL), "INVALID_CERTIFICATE", 400)
+	})
+}
+
+// serveBesideHanging serves the key at keyURL; whatever else is asked for hangs.
+func serveBesideHanging(key *hulltest.Key) *keyHost {
+	h := &keyHost{}
+	h.set(func(r *http.Request) (*http.Response, error) {
+		if r.URL.String() == keyURL {
+			return respond(http.StatusOK, key.PublicPEM())
+		}
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	return h
+}
+
+// inventURLs has a verifier asked for so many URLs that hang, and returns when it has
+// begun. wait waits for the last to be refused.
+func inventURLs(t *testing.T, verifier *hull.Verifier, name string, count int) (wait func()) {
+	var strangers sync.WaitGroup
+	for i := range count {
+		strangers.Go(func() {
+			url := fmt.Sprintf("https://%s-%d.hullapp.io/key", name, i)
+			wantRefusal(t, notify(verifier, hulltest.ProcessKey(), url), "INVALID_CERTIFICATE", 503)
+		})
+	}
+	synctest.Wait()
+	return strangers.Wait
+}
+
+// Anybody may have keys fetched from URLs that do not exist, as slowly as these answer.
+// A key that Hull's notifications are verified with is fetched again all the same.
+func TestInventedURLsDoNotDelayAKeyInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := serveBesideHanging(hulltest.ProcessKey())
+		verifier := newVerifier(t, host, nil)
+		if err := notify(verifier, hulltest.ProcessKey(), keyURL); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		wait := inventURLs(t, verifier, "invented", 3*hull.KeyFetches)
+		host.wantRequests(t, 1+hull.KeyFetches)
+		start := time.Now()
+		if err := notify(verifier, hulltest.ProcessKey(), keyURL); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("it waited %v", took)
+		}
+		host.wantRequests(t, 2+hull.KeyFetches)
+		wait()
+	})
+}
+
+// That there is no place to ask a host says nothing about the host.
+func TestNoPlaceIsNotAFailureOfTheHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := serveBesideHanging(hulltest.ProcessKey())
+		verifier := newVerifier(t, host, nil)
+		wait := inventURLs(t, verifier, "invented", hull.KeyFetches)
+		start := time.Now()
+		wantRefusal(t, notify(verifier, hulltest.ProcessKey(), keyURL), "INVALID_CERTIFICATE", 503)
+		if took := time.Since(start); took != 2500*time.Millisecond {
+			t.Errorf("it waited %v", took)
+		}
+		host.wantRequests(t, hull.KeyFetches)
+		wait()
+		if err := notify(verifier, hulltest.ProcessKey(), keyURL); err != nil {
+			t.Errorf("when there is a place again: %v", err)
+		}
+	})
+}
+
+// Hull's host may give the key whatever the query is, and whoever has got one
+// notification of Hull's may send it on with any.
+func TestQueriesDoNotDriveOutAKeyInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := serveKey(hulltest.ProcessKey())
+		verifier := newVerifier(t, host, nil)
+		for i := range 3 * hull.KeyEntries {
+			time.Sleep(time.Millisecond)
+			for _, url := range []string{keyURL, fmt.Sprint(keyURL, "?", i)} {
+				if err := notify(verifier, hulltest.ProcessKey(), url); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		before := 1 + 3*hull.KeyEntries
+		host.wantRequests(t, before)
+		time.Sleep(24 * time.Hour) // without any use
+		for i := range hull.KeyEntries {
+			if err := notify(verifier, hulltest.ProcessKey(), fmt.Sprint(keyURL, "?later", i)); err != nil {
+				t.Error(err)
+			}
+			if err := notify(verifier, hulltest.ProcessKey(), fmt.Sprint(keyURL, "?later", i)); err != nil {
+				t.Error(err)
+			}
+		}
+		host.wantRequests(t, before+hull.KeyEntries)
 	})
 }
 
@@ -319,12 +423,12 @@ func TestInventedURLsDoNotDriveOutAKey(t *testing.T) {
 func TestFailureIsLoggedOnce(t *testing.T) {
 	noLeaks(t)
 	var log strings.Builder
-	verifier := newVerifier(t, nil, func(cfg *hull.VerifyConfig) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-	verifier.SetTransport(roundTrip(func(*http.Request) (*http.Response, error) { return respond(http.StatusNotFound, "") }))
+	unknown := roundTrip(func(*http.Request) (*http.Response, error) { return respond(http.StatusNotFound, "") })
+	verifier := newVerifier(t, unknown, func(cfg *hull.VerifyConfig) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	for range 3 {
 		wantRefusal(t, notify(verifier, hulltest.ProcessKey(), keyURL), "INVALID_CERTIFICATE", 400)
 	}
-	want := `level=WARN msg="no key for notifications" error="harbor-demo.hullapp.io: key host answered with status 404"`
+	want := `level=WARN msg="no key for notifications" error="harbor-demo.hullapp.io: key host answered with status 404" an_older_one_is_used=false`
 	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), want) {
 		t.Errorf("log:\n%s", log.String())
 	}

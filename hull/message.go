@@ -1,6 +1,7 @@
 package hull
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ var ErrNoUser = errors.New("no user id")
 // members are valid compact JSON of the right type, or nil: parts of what was
 // parsed, which must not change. Only the Parse functions make messages.
 type Message struct {
-	Index  int // in the notification
+	Index  int // in the notification; of an extract the number of its line
 	UserID string
 
 	User            json.RawMessage // object
@@ -26,6 +27,7 @@ type Message struct {
 	Events          json.RawMessage // list
 
 	IndexedAt time.Time // when Hull computed the user; zero: absent or unreadable
+	ErasedAt  time.Time // of a state: when the user was erased; zero: it was not
 
 	user userMembers
 }
@@ -34,6 +36,9 @@ type Message struct {
 type userMembers struct {
 	id, externalID, email, contactEmail, anonymousIDs, indexedAt, segmentIDs []byte
 }
+
+// timeFormat is how times are written into states.
+const timeFormat = "2006-01-02T15:04:05.999999Z07:00"
 
 // parseMessage reads a user message. Without a user that has an id, UserID of
 // the result is empty.
@@ -132,10 +137,7 @@ func only(kind byte, value []byte) []byte {
 // of them, or a single one. What is of no use is skipped. The error is one of
 // ParseNotification's.
 func ParseMessages(body []byte, maxDepth int) ([]Message, []Skip, error) {
-	if maxDepth <= 0 {
-		maxDepth = DefaultDepth
-	}
-	body, err := readJSON(body, maxDepth)
+	body, err := readJSON(body, orDefaultDepth(maxDepth))
 	if err != nil {
 		return nil, nil, ErrInvalidJSON.Because("Invalid JSON: " + err.Error())
 	}
@@ -165,6 +167,9 @@ func (m *Message) State() []byte {
 	state = appendMember(state, `"segments":`, m.Segments)
 	state = appendMember(state, `"segment_ids":`, m.SegmentIDs)
 	state = appendMember(state, `"account_segments":`, m.AccountSegments)
+	if !m.ErasedAt.IsZero() {
+		state = appendMember(state, `"erased_at":`, []byte(m.ErasedAt.UTC().Format(`"`+timeFormat+`"`)))
+	}
 	return closeWith(state, '}')
 }
 
@@ -208,6 +213,11 @@ func ParseState(state []byte) (Message, error) {
 	if m.UserID == "" {
 		return Message{}, fmt.Errorf("reading a state: %w", ErrNoUser)
 	}
+	if bytes.HasSuffix(state, []byte(`Z"}`)) { // else erased_at, which stands last, is not there
+		if erased := parseTime(member(state, "erased_at")); !erased.IsZero() {
+			m.IndexedAt, m.ErasedAt = erased, erased
+		}
+	}
 	return m, nil
 }
 
@@ -218,15 +228,22 @@ func ParseReport(report []byte) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("reading a user report: %w", err)
 	}
+	m := readReport(report)
+	if m.UserID == "" {
+		return Message{}, fmt.Errorf("reading a user report: %w", ErrNoUser)
+	}
+	return m, nil
+}
+
+// readReport reads a report that is compact JSON. Without an id, UserID of the result
+// is empty.
+func readReport(report []byte) Message {
 	m := parseMessage(report)
 	m.Events = nil
 	m.User = reportedUser(report)
 	m.user, _ = readUser(m.User, 0)
 	m.useUser()
-	if m.UserID == "" {
-		return Message{}, fmt.Errorf("reading a user report: %w", ErrNoUser)
-	}
-	return m, nil
+	return m
 }
 
 // reportedUser is a report without what is not the user's own.

@@ -25,6 +25,9 @@ type Notification struct {
 	// and Skipped says why the others are not, both in order.
 	Messages []Message
 	Skipped  []Skip
+
+	messages     []byte   // the list of all messages
+	segmentLists [][]byte // of the organization's segments
 }
 
 // Configuration is a connector's access to its organization in Hull. No part
@@ -43,6 +46,11 @@ type ConnectorState struct {
 	Settings        json.RawMessage
 	PrivateSettings json.RawMessage
 	UpdatedAt       time.Time // zero: absent or unreadable
+}
+
+// HasSettings tells whether c says anything of the connector's settings.
+func (c *ConnectorState) HasSettings() bool {
+	return c != nil && (c.Settings != nil || c.PrivateSettings != nil)
 }
 
 // Skip is a message that is of no use.
@@ -68,10 +76,16 @@ const (
 // most), ErrMissingConfiguration, ErrInvalidConfiguration and
 // ErrMissingNotificationID. Broken messages are none: they are skipped.
 func ParseNotification(body []byte, maxDepth int) (*Notification, error) {
-	if maxDepth <= 0 {
-		maxDepth = DefaultDepth
+	body, err := readEnvelope(body, maxDepth)
+	if err != nil {
+		return nil, err
 	}
-	body, err := readJSON(body, maxDepth)
+	return parseEnvelope(body)
+}
+
+// readEnvelope is readJSON for the body of a notification, which is an object.
+func readEnvelope(body []byte, maxDepth int) ([]byte, error) {
+	body, err := readJSON(body, orDefaultDepth(maxDepth))
 	switch {
 	case err != nil:
 		return nil, ErrInvalidJSON.Because("Invalid JSON: " + err.Error())
@@ -80,13 +94,14 @@ func ParseNotification(body []byte, maxDepth int) (*Notification, error) {
 	case kindOf(body) != '{':
 		return nil, ErrInvalidNotification.Because("Notification is not an object")
 	}
-	return parseEnvelope(body)
+	return body, nil
 }
 
 var errMessages error = ErrInvalidNotification.Because("messages is not a list")
 
 func parseEnvelope(body []byte) (*Notification, error) {
 	var id, configuration, connector, channel []byte
+	var lists struct{ segments, usersSegments, accountsSegments, accountSegments []byte }
 	n := new(Notification)
 	messagesErr := errMessages
 	var messages []byte
@@ -108,8 +123,23 @@ func parseEnvelope(body []byte) (*Notification, error) {
 			connector = value
 		case "channel":
 			channel = value
+		case "segments":
+			lists.segments = only('[', value)
+		case "users_segments":
+			lists.usersSegments = only('[', value)
+		case "accounts_segments":
+			lists.accountsSegments = only('[', value)
+		case "account_segments":
+			lists.accountSegments = only('[', value)
 		}
 	}
+	if lists.usersSegments == nil {
+		lists.usersSegments = lists.segments
+	}
+	if lists.accountsSegments == nil {
+		lists.accountsSegments = lists.accountSegments
+	}
+	n.messages, n.segmentLists = messages, [][]byte{lists.usersSegments, lists.accountsSegments}
 	switch {
 	case kindOf(channel) != '"':
 		return nil, ErrInvalidNotification.Because("channel is not a string")
@@ -251,15 +281,23 @@ func parseConfiguration(raw []byte) (Configuration, error) {
 		Organization: strings.ToLower(textOrNone(member(raw, "organization"))),
 		Secret:       textOrNone(member(raw, "secret")),
 	}
-	switch {
-	case !connectorID.MatchString(c.ID):
-		return c, ErrInvalidConfiguration.Because("configuration.id is not the id of a connector")
-	case c.Secret == "":
-		return c, ErrInvalidConfiguration.Because("configuration.secret is not a string with content")
-	case !isHostPort(c.Organization):
-		return c, ErrInvalidConfiguration.Because("configuration.organization is not a host name")
+	if fault := c.check(); fault != "" {
+		return c, ErrInvalidConfiguration.Because("configuration." + fault)
 	}
 	return c, nil
+}
+
+// check says what of c is not as Configuration says; "": nothing.
+func (c Configuration) check() (fault string) {
+	switch {
+	case !connectorID.MatchString(c.ID):
+		return "id is not the id of a connector"
+	case c.Secret == "":
+		return "secret is not a string with content"
+	case !isHostPort(c.Organization):
+		return "organization is not a host name"
+	}
+	return ""
 }
 
 // isNone tells that a member is absent or null.

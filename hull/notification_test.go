@@ -158,7 +158,7 @@ func TestParseNotificationOrder(t *testing.T) {
 // A later user is taken whole, or not at all.
 func TestParseMessagesRepeatedUser(t *testing.T) {
 	m := messageOf(t, `{"user":{"id":"u","email":"a@x.io","segment_ids":["s"]},"user":{"id":"v"}}`)
-	if got := strings.Join(topicTexts(m), " "); got != "id:v" || m.SegmentIDs != nil {
+	if got := strings.Join(topicTexts(m.Topics(nil)), " "); got != "id:v" || m.SegmentIDs != nil {
 		t.Errorf("got %s, %s", got, m.SegmentIDs)
 	}
 	if _, skipped, _ := hull.ParseMessages([]byte(`{"user":{"id":"u"},"user":null}`), 0); len(skipped) != 1 {

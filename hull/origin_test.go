@@ -7,7 +7,7 @@ import (
 	"hullbeam/hull"
 )
 
-func TestAllowsOrigin(t *testing.T) {
+func TestA8AllowsOrigin(t *testing.T) {
 	allow := func(row, origin string) { checkOrigin(t, row, origin, true) }
 	deny := func(row, origin string) { checkOrigin(t, row, origin, false) }
 

@@ -14,7 +14,7 @@ type Payload struct {
 // is no payload, when the user is private: nothing of this user but the id may
 // reach any page.
 func (s *Settings) Project(dst []byte, m *Message, signed bool) (Payload, bool) {
-	if !s.synchronized.passes(m) {
+	if !m.ErasedAt.IsZero() || !s.synchronized.passes(m) {
 		return Payload{}, false
 	}
 	a := s.audience(signed)
@@ -23,14 +23,14 @@ func (s *Settings) Project(dst []byte, m *Message, signed bool) (Payload, bool) 
 	dst = append(appendQuoted(dst, m.UserID), ',')
 	dst = closeWith(a.user.appendMembers(dst, m.User), '}')
 	dst = append(dst, `,"segments":[`...)
-	dst = closeWith(a.segments.appendNames(dst, m.Segments, "id", "name"), ']')
+	dst = closeWith(a.segments.appendNames(dst, m.Segments), ']')
 	dst = append(dst, `,"account":{`...)
 	dst = closeWith(a.account.appendMembers(dst, m.Account), '}')
 	dst = append(dst, `,"account_segments":[`...)
-	dst = closeWith(s.accountSegments.appendNames(dst, m.AccountSegments, "id", "name"), ']')
+	dst = closeWith(s.accountSegments.appendNames(dst, m.AccountSegments), ']')
 	dst = append(dst, `,"events":[`...)
 	p := Payload{EventsStart: len(dst) - start}
-	dst = closeWith(s.events.appendNames(dst, m.Events, "event", "event"), ']')
+	dst = closeWith(s.events.appendNames(dst, m.Events, "event"), ']')
 	p.EventsEnd = len(dst) - start - len(`]`)
 	if s.scriptURL != "" {
 		dst = append(dst, `,"script_url":`...)

@@ -115,6 +115,37 @@ func (p Policy) prove(claims Claims, signed []Topic) (Proof, error) {
 	return proof, nil
 }
 
+// Vouched returns the claims with which Hull may be told what a visitor did: of those
+// that Prove has let count the signed ones, and when there are none the first
+// anonymous id that counts by possession.
+//
+// It believes less than Prove. Hull joins the claims that it is told together, and
+// for good; so VerifyOff is taken for VerifyPossession here, since else a stranger
+// could have anybody joined with anybody. Nor is an anonymous id sent beside a signed
+// claim unless it is signed too: whoever has learnt the id would else be joined with
+// its user, or two who share a browser with each other.
+func (p Policy) Vouched(proof Proof) Claims {
+	if p.Verification == VerifyOff {
+		p.Verification = VerifyPossession
+	}
+	var sure, possessed []Topic
+	for i, topic := range proof.Topics {
+		if proof.Signed[i] {
+			sure = append(sure, topic)
+		} else if p.trusts(topic) {
+			possessed = append(possessed, topic)
+		}
+	}
+	if len(sure) > 0 {
+		return ClaimsOf(sure)
+	}
+	return ClaimsOf(possessed[:min(1, len(possessed))])
+}
+
+// Counts reports whether a topic counts that was proven before: signed, or not, under a
+// policy that may have been another.
+func (p Policy) Counts(topic Topic, signed bool) bool { return signed || p.trusts(topic) }
+
 // trusts reports whether a topic counts without a signature.
 func (p Policy) trusts(topic Topic) bool {
 	switch p.Verification {

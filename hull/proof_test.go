@@ -84,7 +84,7 @@ func counts(p hull.Proof) string {
 	return strings.Join(words, " ")
 }
 
-func TestWhichClaimsCount(t *testing.T) {
+func TestA1WhichClaimsCount(t *testing.T) {
 	all := hull.Claims{ID: "i", ExternalID: "x", Email: "e@example.com", AnonymousIDs: []string{browserID}}
 	anonymous := func(ids ...string) hull.Claims { return hull.Claims{AnonymousIDs: ids} }
 	token := func(claims map[string]any) string { return identity(identitySecret, claims) }

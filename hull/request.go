@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 )
 
 const (
@@ -24,19 +22,28 @@ const (
 // of the caller's ctx.
 var ErrTimeout = errors.New("no answer in time")
 
+// question is what Hull is asked.
+type question struct {
+	path  string // of the API
+	query url.Values
+	list  bool // the answer is a list, not an object
+}
+
 // get asks Hull until there is an answer, at most three times and within ctx.
 // accessToken is made anew for each attempt.
-func (c *Client) get(ctx context.Context, credentials Credentials, path string, accessToken func() string) ([]byte, error) {
-	target := c.url(credentials, path)
-	breaker := c.breakers.of(target.Host)
+func (c *Client) get(ctx context.Context, credentials Credentials, asked question, accessToken func() string) ([]byte, error) {
+	target := c.url(credentials, asked.path)
+	target.RawQuery = asked.query.Encode()
 	for attempt := 1; ; attempt++ {
-		answer, err := breaker.Execute(func() ([]byte, error) {
-			return c.attempt(ctx, credentials, target.String(), accessToken())
+		answer, err := c.breakers.do(target.Host, func() ([]byte, error) {
+			body, err := c.attempt(ctx, credentials, target.String(), accessToken())
+			if err == nil {
+				err = asked.check(body)
+			}
+			return body, err
 		})
-		switch {
-		case errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests):
-			return nil, fmt.Errorf("%w: %s has failed too often", ErrUnavailable, target.Host)
-		case err == nil || !errors.Is(err, ErrUnavailable) || attempt == attempts || !pause(ctx, attempt):
+		again := errors.Is(err, ErrUnavailable) && !errors.Is(err, errResting) && attempt < attempts
+		if !again || !pause(ctx, attempt) {
 			return answer, err
 		}
 	}
@@ -45,7 +52,12 @@ func (c *Client) get(ctx context.Context, credentials Credentials, path string, 
 // pause waits before another attempt, so that those who failed together do not
 // come back together. It reports whether ctx leaves time for one.
 func pause(ctx context.Context, attempt int) bool {
-	wait := time.Duration(attempt)*100*time.Millisecond + rand.N(200*time.Millisecond)
+	return sleep(ctx, time.Duration(attempt)*100*time.Millisecond+rand.N(200*time.Millisecond))
+}
+
+// sleep waits, and reports whether ctx leaves time for something after it. When it
+// does not, it does not wait.
+func sleep(ctx context.Context, wait time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		return false
 	}
@@ -61,14 +73,20 @@ func pause(ctx context.Context, attempt int) bool {
 
 // url is where a path of the API lies. APIURL and the organization are checked.
 func (c *Client) url(credentials Credentials, path string) *url.URL {
-	base := &url.URL{Scheme: "https", Host: strings.ToLower(credentials.Organization)}
+	base := &url.URL{Scheme: "https", Host: strings.ToLower(credentials.Organization), Path: "/api/v1/"}
 	if c.cfg.APIURL != "" {
-		base, _ = url.Parse(c.cfg.APIURL)
+		base = apiBase(c.cfg.APIURL)
 	}
+	return base.JoinPath(path)
+}
+
+// apiBase reads an APIURL that is checked.
+func apiBase(apiURL string) *url.URL {
+	base, _ := url.Parse(apiURL)
 	if strings.Trim(base.Path, "/") == "" {
 		base.Path = "/api/v1/"
 	}
-	return base.JoinPath(path)
+	return base
 }
 
 // attempt is one request. It may take half the time of a look-up, which leaves
@@ -80,25 +98,36 @@ func (c *Client) attempt(ctx context.Context, credentials Credentials, target, a
 	if err != nil {
 		return nil, fmt.Errorf("%w: the organization makes no URL", ErrRefused)
 	}
-	request.Header.Set("Content-Type", "application/json") // Hull's clients send it with GET too
-	request.Header.Set("User-Agent", "Hullbeam/"+c.cfg.Version)
-	request.Header.Set("Hull-App-Id", credentials.ConnectorID)
-	request.Header.Set("Hull-Access-Token", accessToken)
-	request.Header.Set("Hull-Organization", credentials.Organization)
+	setHeaders(request, credentials, accessToken, c.cfg.Version)
 	response, err := c.http.Do(request)
-	switch {
-	case errors.Is(err, errNotPublic):
-		return nil, fmt.Errorf("%w: %v", ErrRefused, withoutURL(err))
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ErrTimeout)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %v", ErrUnavailable, withoutURL(err))
+	if err != nil {
+		return nil, requestError(err)
 	}
 	defer response.Body.Close()
 	if err := statusError(response.StatusCode); err != nil {
 		return nil, err
 	}
 	return readAnswer(response.Body)
+}
+
+// setHeaders sets what every request to Hull has (docs/hull-protocol.md 8.1).
+func setHeaders(request *http.Request, credentials Credentials, accessToken, version string) {
+	request.Header.Set("Content-Type", "application/json") // Hull's clients send it with GET too
+	request.Header.Set("User-Agent", "Hullbeam/"+version)
+	request.Header.Set("Hull-App-Id", credentials.ConnectorID)
+	request.Header.Set("Hull-Access-Token", accessToken)
+	request.Header.Set("Hull-Organization", credentials.Organization)
+}
+
+// requestError says what it means that a request got no answer.
+func requestError(err error) error {
+	switch {
+	case errors.Is(err, errNotPublic):
+		return fmt.Errorf("%w: %v", ErrRefused, withoutURL(err))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrTimeout)
+	}
+	return fmt.Errorf("%w: %v", ErrUnavailable, withoutURL(err))
 }
 
 func statusError(status int) error {
@@ -115,7 +144,18 @@ func statusError(status int) error {
 	return fmt.Errorf("%w: status %d", ErrRefused, status)
 }
 
-// readAnswer reads a JSON object.
+// check refuses an answer that is not of the kind that was asked for.
+func (q question) check(answer []byte) error {
+	kind, name := byte('{'), "object"
+	if q.list {
+		kind, name = '[', "list"
+	}
+	if kindOf(answer) != kind || checkJSON(answer, DefaultDepth) != nil {
+		return fmt.Errorf("%w: an answer that is not a JSON %s", ErrRefused, name)
+	}
+	return nil
+}
+
 func readAnswer(body io.Reader) ([]byte, error) {
 	answer, err := io.ReadAll(io.LimitReader(body, answerLength+1))
 	switch {
@@ -124,9 +164,5 @@ func readAnswer(body io.Reader) ([]byte, error) {
 	case len(answer) > answerLength:
 		return nil, fmt.Errorf("%w: an answer of more than %d bytes", ErrRefused, answerLength)
 	}
-	answer = trimJSON(answer)
-	if kindOf(answer) != '{' || checkJSON(answer, DefaultDepth) != nil {
-		return nil, fmt.Errorf("%w: an answer that is not a JSON object", ErrRefused)
-	}
-	return answer, nil
+	return trimJSON(answer), nil
 }

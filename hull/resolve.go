@@ -10,9 +10,13 @@ const manyTopics = 32
 // Topics appends the topics under which streams may wait for the user
 // (docs/hull-protocol.md 10.3): anonymous_ids, external_id, id, email and
 // contact_email, in this order and without repeats. Only strings with content
-// count. The topics of users that were merged into this one are not among them.
+// count. The topics of users that were merged into this one are not among them, see
+// Merges; an erased user has none.
 // The topics share memory: to keep one keeps all.
 func (m *Message) Topics(dst []Topic) []Topic {
+	if !m.ErasedAt.IsZero() {
+		return dst
+	}
 	u := &m.user
 	topics := topicList{all: dst, start: len(dst)}
 	topics.texts.Grow(2*len(u.anonymousIDs) + len(u.externalID) + len(u.id) + len(u.email) + len(u.contactEmail) + 32)

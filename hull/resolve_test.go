@@ -19,7 +19,7 @@ func messageOf(t testing.TB, message string) *hull.Message {
 	return &messages[0]
 }
 
-func TestTopics(t *testing.T) {
+func TestC19Topics(t *testing.T) {
 	for user, want := range map[string]string{
 		// The rows of docs/hull-protocol.md 10.3.
 		`{"id":"u1","email":"a@x.io","contact_email":"a@x.io","external_id":"7","anonymous_ids":["d1","intercom:9"]}`: "anonymous_id:d1 anonymous_id:intercom:9 external_id:7 id:u1 email:a@x.io",
@@ -35,7 +35,7 @@ func TestTopics(t *testing.T) {
 		`{"id":"u","external_id":"a","\u0065xternal_id":"b\u002f\n"}`:   "external_id:b/\n id:u",
 		`{"id":"u","anonymous_ids":[1,null,{"id":"x"},["y"],true,"z"]}`: "anonymous_id:z id:u",
 	} {
-		got := strings.Join(topicTexts(messageOf(t, `{"user":`+user+`}`)), " ")
+		got := strings.Join(topicTexts(messageOf(t, `{"user":`+user+`}`).Topics(nil)), " ")
 		if got != want {
 			t.Errorf("%s\n got %s\nwant %s", user, got, want)
 		}

@@ -18,17 +18,17 @@ func (s set) has(text []byte) bool {
 	return ok
 }
 
-// appendNames appends the names, each with a comma, of those objects in a list
-// whose id is in the set. Entries that are not such objects are left out.
-func (s set) appendNames(dst, list []byte, idMember, nameMember string) []byte {
+// appendNames appends those names of the objects in a list that are in the set,
+// each with a comma. Entries that are not such objects are left out.
+func (s set) appendNames(dst, list []byte, nameMember string) []byte {
 	if len(s) == 0 {
 		return dst
 	}
 	for i := 1; i < len(list)-1; i = afterComma(list, i) {
-		var id, label []byte
-		id, label, i = pair(list, i, idMember, nameMember)
-		if content, ok := text(id); ok && s.has(content) && kindOf(label) == '"' {
-			dst = append(append(dst, label...), ',')
+		var name []byte
+		name, _, i = pair(list, i, nameMember, nameMember)
+		if content, ok := text(name); ok && s.has(content) {
+			dst = append(append(dst, name...), ',')
 		}
 	}
 	return dst

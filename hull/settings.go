@@ -8,6 +8,7 @@ type Settings struct {
 	connectorID     string
 	origins         []originRule
 	verification    string
+	tracksPages     bool
 	identitySecrets []string
 	script          string
 	scriptHash      string
@@ -16,7 +17,7 @@ type Settings struct {
 	synchronized    filter
 	signed          *audience
 	unsigned        *audience
-	accountSegments set
+	accountSegments segmentSet
 	events          set
 }
 
@@ -26,13 +27,14 @@ type Settings struct {
 // where it is a list that nobody is on (docs/hull-protocol.md 10.4, rules 1 and 7).
 // It keeps neither slice.
 func ParseSettings(connectorID string, settings, privateSettings []byte) *Settings {
-	public, private := readObject(settings), readObject(privateSettings)
+	public, private := readSettings(settings, false), readSettings(privateSettings, true)
 	s := &Settings{
 		connectorID:     connectorID,
 		verification:    parseVerification(private["identity_verification"]),
+		tracksPages:     string(private["track_page_views"]) == "true",
 		identitySecrets: parseSecrets(private["identity_secret"]),
 		synchronized:    parseFilter(private["synchronized_segments"]),
-		accountSegments: newSet(private["public_account_segments"]),
+		accountSegments: newSegmentSet(private["public_account_segments"]),
 		events:          newSet(private["public_events"]),
 	}
 	for _, row := range listOrNone(private["whitelisted_domains"]) {
@@ -109,3 +111,7 @@ func (s *Settings) Verification() string { return s.verification }
 // IdentitySecrets are the keys of identity tokens and user hashes: none, one,
 // or two during a rotation. They belong to s.
 func (s *Settings) IdentitySecrets() []string { return s.identitySecrets }
+
+// TracksPageViews tells whether Hull is to be told of page views. It is off unless
+// track_page_views is true.
+func (s *Settings) TracksPageViews() bool { return s.tracksPages }

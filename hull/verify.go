@@ -3,6 +3,7 @@ package hull
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,9 +44,14 @@ type VerifyConfig struct {
 	// VerifySignatures is whether signatures are checked at all. Default true;
 	// false is for development.
 	VerifySignatures bool `mapstructure:"verify_signatures"`
-	// SignatureMaxAge is how long after its iat a signature is accepted, 1m to
-	// 24h. Default 1h. Replays need to be remembered that long.
+	// SignatureMaxAge is how long after its iat a signature is accepted, and a
+	// message of Amazon SNS after its Timestamp, 1m to 24h. Default 1h.
+	// How long notifications are remembered is ReplayWindow.
 	SignatureMaxAge time.Duration `mapstructure:"signature_max_age"`
+	// SNSAccounts are the AWS accounts whose topics Hull's legacy notifications may
+	// come from, 12 digits each. Default none: of any account, which then cannot make a
+	// connector or a new secret known.
+	SNSAccounts []string `mapstructure:"sns_accounts"`
 	// RequireIAT is whether a signature without iat is refused. Default true;
 	// without it such a signature is good until its exp, or for ever.
 	RequireIAT bool `mapstructure:"require_iat"`
@@ -53,6 +59,9 @@ type VerifyConfig struct {
 	Now func() time.Time `mapstructure:"-"`
 	// Log gets a line when a key cannot be fetched. Default silent.
 	Log *slog.Logger `mapstructure:"-"`
+	// Transport leads to where requests say that keys are, and subscriptions
+	// confirmed. Default one to public addresses alone.
+	Transport http.RoundTripper `mapstructure:"-"`
 }
 
 // DefaultVerifyConfig returns the settings of a node in production.
@@ -80,6 +89,11 @@ func (c VerifyConfig) Validate() error {
 	if c.VerifySignatures && len(c.KeyHosts)+len(c.PublicKeys) == 0 {
 		return errors.New("hull.key_hosts: must not be empty without hull.public_keys")
 	}
+	for i, account := range c.SNSAccounts {
+		if !awsAccount.MatchString(account) {
+			return fmt.Errorf("hull.sns_accounts[%d]: %q is not an AWS account, which has 12 digits", i, account)
+		}
+	}
 	if c.SignatureMaxAge < time.Minute || c.SignatureMaxAge > 24*time.Hour {
 		return fmt.Errorf("hull.signature_max_age: %v is not within 1m and 24h", c.SignatureMaxAge)
 	}
@@ -89,10 +103,12 @@ func (c VerifyConfig) Validate() error {
 // Verifier checks that notifications come from Hull. Its only state is the keys
 // it has fetched. It may be used by many goroutines.
 type Verifier struct {
-	cfg    VerifyConfig
-	pinned []*rsa.PublicKey
-	times  *jwt.Validator
-	keys   *keyStore
+	cfg          VerifyConfig
+	pinned       []*rsa.PublicKey
+	times        *jwt.Validator
+	keys         *keyStore[rsa.PublicKey]
+	certificates *keyStore[x509.Certificate] // of Amazon SNS
+	http         *http.Client
 }
 
 // NewVerifier returns a verifier, or the error of cfg.Validate.
@@ -115,10 +131,29 @@ func NewVerifier(cfg VerifyConfig) (*Verifier, error) {
 		v.pinned = append(v.pinned, keys...)
 	}
 	v.times = jwt.NewValidator(jwt.WithTimeFunc(cfg.Now), jwt.WithLeeway(clockSkew), jwt.WithIssuedAt())
-	transport := newTransport(true)
-	transport.DisableKeepAlives = true // a key is asked for once an hour
-	v.keys = newKeyStore(transport, cfg.Now, cfg.Log)
+	if cfg.Transport == nil {
+		transport := newTransport(true)
+		transport.DisableKeepAlives = true // a key is asked for once an hour
+		cfg.Transport = transport
+	}
+	// Hull's own libraries ask for a key with a POST of the JWT.
+	v.keys = newKeyStore(cfg.Transport, cfg, http.MethodPost, parsePublicKey)
+	v.certificates = newKeyStore(cfg.Transport, cfg, http.MethodGet, parseCertificate)
+	v.http = newHTTPClient(cfg.Transport)
 	return v, nil
+}
+
+// Verifies tells whether signatures are checked at all.
+func (v *Verifier) Verifies() bool { return v.cfg.VerifySignatures }
+
+// ReplayWindow is for how long a notification could be sent again by whoever has seen
+// it, and is to be remembered: its signature is good that long. One that nothing limits
+// is taken to be good for a day.
+func (v *Verifier) ReplayWindow() time.Duration {
+	if !v.cfg.VerifySignatures || !v.cfg.RequireIAT {
+		return 24 * time.Hour
+	}
+	return v.cfg.SignatureMaxAge + 2*clockSkew // iat may be ahead, too
 }
 
 // CheckHeaders checks what can be said before the body is read, in the order of
@@ -134,7 +169,7 @@ func (v *Verifier) CheckHeaders(h http.Header) error {
 		return ErrUnsupportedSignatureVersion
 	case h.Get(HeaderSignature) == "" || h.Get(HeaderKeyURL) == "":
 		return ErrMissingSignatureHeaders
-	case len(v.pinned) == 0 && !trustedKeyURL(h.Get(HeaderKeyURL), v.cfg.KeyHosts):
+	case len(v.pinned) == 0 && !trustedURL(h.Get(HeaderKeyURL), keyURLLength, v.cfg.KeyHosts):
 		return ErrUntrustedKeyURL
 	}
 	return nil
@@ -196,6 +231,7 @@ func (v *Verifier) verifyFetched(ctx context.Context, s signature, keyURL string
 			break
 		}
 		if s.verify(key) {
+			v.keys.verified(keyURL)
 			return nil
 		}
 		before = key
@@ -244,12 +280,13 @@ func (s signature) verifyPinned(keys []*rsa.PublicKey) error {
 	return invalidSignature("not by a pinned key")
 }
 
-// trustedKeyURL reports whether a key may be fetched from a URL that a request
-// names.
-func trustedKeyURL(raw string, hosts []string) bool {
+// trustedURL reports whether anything may be fetched from a URL that a request names:
+// https, without user and fragment, on the usual port of one of the hosts or of one
+// below them.
+func trustedURL(raw string, most int, hosts []string) bool {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || len(raw) > keyURLLength || strings.Contains(raw, "#"):
+	case err != nil || len(raw) > most || strings.Contains(raw, "#"):
 		return false
 	case u.Scheme != "https" || u.User != nil:
 		return false

@@ -46,6 +46,7 @@ func noLeaks(t *testing.T) {
 func newVerifier(t *testing.T, transport http.RoundTripper, change func(*hull.VerifyConfig)) *hull.Verifier {
 	t.Helper()
 	cfg := hull.DefaultVerifyConfig()
+	cfg.Transport = transport
 	if change != nil {
 		change(&cfg)
 	}
@@ -53,7 +54,6 @@ func newVerifier(t *testing.T, transport http.RoundTripper, change func(*hull.Ve
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier.SetTransport(transport)
 	return verifier
 }
 
@@ -195,7 +195,7 @@ func TestSignatureTimes(t *testing.T) {
 
 // docs/hull-protocol.md 3.5, 4: the libraries skip the comparison when the body has no
 // notification_id, and so take any signature.
-func TestEmptyNotificationIDVerifiesNothing(t *testing.T) {
+func TestA2EmptyNotificationIDVerifiesNothing(t *testing.T) {
 	key := hulltest.ProcessKey()
 	verifier := newVerifier(t, noNetwork(t), func(cfg *hull.VerifyConfig) { cfg.PublicKeys = []string{key.PublicPEM()} })
 	for _, id := range []string{"", notificationID} {
@@ -328,7 +328,7 @@ func TestUnverifiedSignatures(t *testing.T) {
 	wantRefusal(t, verifier.Verify(t.Context(), http.Header{}, notificationID), "MISSING_FLAG_HEADER", 400)
 }
 
-func TestTrustedKeyURLs(t *testing.T) {
+func TestA2TrustedKeyURLs(t *testing.T) {
 	verifier := newVerifier(t, noNetwork(t), nil)
 	tests := []struct {
 		url     string
