@@ -28,8 +28,8 @@ type Limits struct {
 	// time: those above it come back later, so that a storm does not ask more of the
 	// store than it can answer. At least 0; default 2000.
 	Openings int `mapstructure:"openings"`
-	// PagesPerVisitor is how many page views of one visitor count in a minute.
-	// At least 0; default 120.
+	// PagesPerVisitor is how many page views and emails one visitor may send in a
+	// minute; as many at once. At least 0; default 120.
 	PagesPerVisitor int `mapstructure:"pages_per_visitor"`
 	// ClaimLength bounds one claim's value, in bytes. 1 to 1024; default 256.
 	ClaimLength int `mapstructure:"claim_length"`
@@ -38,9 +38,16 @@ type Limits struct {
 	// Body bounds the body of a browser's request, in bytes. 1024 to 1048576;
 	// default 65536.
 	Body int64 `mapstructure:"body"`
+	// UserTopics is how many identifiers of one user lead to them, 16 to 100000; default
+	// 1000. Of more anonymous ids the last that Hull names count.
+	UserTopics int `mapstructure:"user_topics"`
 	// NotificationBody bounds the body of a notification, in bytes. Hull is
 	// asked for smaller ones above it. 65536 to 104857600; default 20971520.
 	NotificationBody int64 `mapstructure:"notification_body"`
+	// NotificationMemory bounds the bodies of notifications that are worked on at a
+	// time, in bytes; Hull is asked to send what is above again. 1048576 to 1099511627776,
+	// and at least NotificationBody; default 268435456.
+	NotificationMemory int64 `mapstructure:"notification_memory"`
 	// JSONDepth bounds how deep the JSON of a body may be nested. 16 to 10000;
 	// default 1000.
 	JSONDepth int `mapstructure:"json_depth"`
@@ -53,7 +60,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		TokensPerAddress: 600, StreamsPerAddress: 1000, Openings: 2000, PagesPerVisitor: 120,
-		ClaimLength: 256, AnonymousIDs: 10, Body: 64 << 10, NotificationBody: 20 << 20,
+		ClaimLength: 256, AnonymousIDs: 10, UserTopics: 1000, Body: 64 << 10, NotificationBody: 20 << 20, NotificationMemory: 256 << 20,
 		JSONDepth: 1000, ReadTimeout: 30 * time.Second,
 	}
 }
@@ -71,8 +78,10 @@ func (l Limits) Validate() error {
 		{"limits.pages_per_visitor", int64(l.PagesPerVisitor), 0, 1 << 31},
 		{"limits.claim_length", int64(l.ClaimLength), 1, 1024},
 		{"limits.anonymous_ids", int64(l.AnonymousIDs), 1, 16},
+		{"limits.user_topics", int64(l.UserTopics), 16, 100_000},
 		{"limits.body", l.Body, 1 << 10, 1 << 20},
 		{"limits.notification_body", l.NotificationBody, 64 << 10, 100 << 20},
+		{"limits.notification_memory", l.NotificationMemory, max(1<<20, l.NotificationBody), 1 << 40},
 		{"limits.json_depth", int64(l.JSONDepth), 16, 10000},
 	} {
 		if n.value < n.low || n.value > n.high {
@@ -114,7 +123,7 @@ type rates struct {
 	limiters  map[string]*rate.Limiter
 }
 
-// maxLimiters bounds the addresses remembered. When it is reached the ones that
+// maxLimiters bounds the keys remembered. When it is reached the ones that
 // have their whole allowance, which is to say have been silent, are forgotten,
 // and if none is, all.
 const maxLimiters = 100_000

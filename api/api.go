@@ -6,11 +6,13 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,11 @@ type Config struct {
 	// PublicURL is the address that browsers use, without a path. "": each page
 	// is told the address that it asked.
 	PublicURL string
+	// Version is what the manifest says of us. "dev" when empty.
+	Version string
+	// Secrets are the node's own: with them the tokens are signed that Hull may be
+	// given in place of a connector's credentials.
+	Secrets []string
 	// AdminKeys let operators in.
 	AdminKeys []string
 	// AdminApart keeps operators' routes off Handler: they are on AdminHandler.
@@ -79,20 +86,47 @@ func (i Identity) Validate() error {
 // Hull says from which organizations connectors are accepted.
 type Hull struct {
 	// Organizations are the suffixes of organizations from which a connector
-	// that is not known yet is accepted. Default [hullapp.io].
+	// that is not known yet is accepted. One with a port stands for itself alone,
+	// and is refused when signatures are verified. Default [hullapp.io].
 	Organizations []string `mapstructure:"organizations"`
 	// MaxConnectors is how many connectors there may be for another one to be
 	// learnt that way. 0 to 1000000; default 1000.
 	MaxConnectors int `mapstructure:"max_connectors"`
+	// Extracts is how many extracts are read at a time on this node, of each
+	// connector one. 1 to 100; default 2.
+	Extracts int `mapstructure:"extracts"`
+	// ExtractTimeout bounds an extract, from its download to the last of its users.
+	// 1s to 24h; default 15m.
+	ExtractTimeout time.Duration `mapstructure:"extract_timeout"`
+	// ExtractLineBytes bounds a line of an extract; a longer one is skipped. 4096 to
+	// 67108864; default 1048576.
+	ExtractLineBytes int `mapstructure:"extract_line_bytes"`
 }
 
 // DefaultHull is what holds when nothing is configured.
-func DefaultHull() Hull { return Hull{Organizations: []string{"hullapp.io"}, MaxConnectors: 1000} }
+func DefaultHull() Hull {
+	return Hull{
+		Organizations: []string{"hullapp.io"}, MaxConnectors: 1000,
+		Extracts: 2, ExtractTimeout: 15 * time.Minute, ExtractLineBytes: 1 << 20,
+	}
+}
 
 // Validate names the first key whose value is out of its range.
 func (h Hull) Validate() error {
-	if h.MaxConnectors < 0 || h.MaxConnectors > 1_000_000 {
-		return fmt.Errorf("hull.max_connectors: %d is out of range: 0 to 1000000", h.MaxConnectors)
+	for _, n := range []struct {
+		key              string
+		value, low, high int
+	}{
+		{"hull.max_connectors", h.MaxConnectors, 0, 1_000_000},
+		{"hull.extracts", h.Extracts, 1, 100},
+		{"hull.extract_line_bytes", h.ExtractLineBytes, 4 << 10, 64 << 20},
+	} {
+		if n.value < n.low || n.value > n.high {
+			return fmt.Errorf("%s: %d is out of range: %d to %d", n.key, n.value, n.low, n.high)
+		}
+	}
+	if h.ExtractTimeout < time.Second || h.ExtractTimeout > 24*time.Hour {
+		return fmt.Errorf("hull.extract_timeout: %v is out of range: 1s to 24h", h.ExtractTimeout)
 	}
 	for _, suffix := range h.Organizations {
 		if suffix == "" || strings.ContainsAny(suffix, "/@ ") || strings.HasPrefix(suffix, ".") {
@@ -106,15 +140,31 @@ func (h Hull) Validate() error {
 type verifier interface {
 	CheckHeaders(http.Header) error
 	Verify(ctx context.Context, h http.Header, notificationID string) error
+	VerifySNS(ctx context.Context, m *hull.SNSMessage, connectorID string) error
+	ConfirmSNS(ctx context.Context, m *hull.SNSMessage) error
+	KnowsSNS() bool
+	ReplayWindow() time.Duration
+	Verifies() bool
 }
 
 // directory asks Hull. hull.Client is one.
 type directory interface {
 	UserReport(ctx context.Context, cred hull.Credentials, topics []hull.Topic) ([]byte, error)
 	App(ctx context.Context, cred hull.Credentials) ([]byte, error)
+	Segments(ctx context.Context, cred hull.Credentials, of hull.SegmentsOf) ([]byte, error)
+	Extract(ctx context.Context, url string) (io.ReadCloser, error)
+	PutStatus(ctx context.Context, cred hull.Credentials, status hull.Status) error
 }
 
-// Parts are what New joins. All but Bus and Now are required.
+// firehose tells Hull what visitors do, without waiting. hull.Firehose is one.
+type firehose interface {
+	Track(about hull.About, event hull.Event)
+	SetTraits(about hull.About, traits map[string]any)
+	Forget(connectorID string, topics []hull.Topic)
+	Tell(told func(connectorID string, err error))
+}
+
+// Parts are what New joins. All but Bus, PlayHull and Now are required.
 type Parts struct {
 	Store store.Store
 	// Bus makes that to the other nodes, which Run runs; nil: there are none.
@@ -125,8 +175,11 @@ type Parts struct {
 	Visitors *stream.Sealer
 	Verifier verifier
 	Hull     directory
+	Firehose firehose
 	Registry prometheus.Gatherer
 	Log      *slog.Logger
+	// PlayHull is served below /demo/hull/, when Config.Demo is set; nil: nothing is.
+	PlayHull http.Handler
 	Now      func() time.Time // time.Now when nil
 }
 
@@ -139,6 +192,8 @@ type Server struct {
 	visitors   *stream.Sealer
 	verifier   verifier
 	hull       directory
+	firehose   firehose
+	playedHull http.Handler // nil: there is none
 	registry   prometheus.Gatherer
 	log        *slog.Logger
 	now        func() time.Time
@@ -156,6 +211,14 @@ type Server struct {
 	addressStreams   *places
 	connectorStreams *places
 	openings         *places
+	visitorRates     *rates
+	views            views
+
+	intake  *intake
+	pace    hull.Pace
+	scratch sync.Pool // of *[]byte, for payloads
+
+	extracts *extracts
 
 	public, admin *gin.Engine
 }
@@ -168,15 +231,31 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	s := &Server{
-		cfg: cfg, store: parts.Store, broker: parts.Broker, tokens: parts.Tokens, visitors: parts.Visitors,
-		verifier: parts.Verifier, hull: parts.Hull, registry: parts.Registry, log: parts.Log, now: parts.Now,
-		connectors: newConnectors(parts.Store), events: newEvents(), metrics: newMetrics(),
+		cfg:              cfg,
+		store:            parts.Store,
+		broker:           parts.Broker,
+		tokens:           parts.Tokens,
+		visitors:         parts.Visitors,
+		verifier:         parts.Verifier,
+		hull:             parts.Hull,
+		firehose:         parts.Firehose,
+		playedHull:       parts.PlayHull,
+		registry:         parts.Registry,
+		log:              parts.Log,
+		now:              parts.Now,
+		connectors:       newConnectors(parts.Store),
+		events:           newEvents(),
+		metrics:          newMetrics(),
 		operators:        newOperators(cfg.AdminKeys),
 		tokenRates:       newRates(cfg.Limits.TokensPerAddress),
 		addressStreams:   newPlaces(cfg.Limits.StreamsPerAddress),
 		connectorStreams: newPlaces(cfg.Limits.StreamsPerConnector),
 		openings:         newPlaces(cfg.Limits.Openings),
+		visitorRates:     newRates(cfg.Limits.PagesPerVisitor),
+		intake:           newIntake(cfg.Limits.NotificationMemory, cfg.Limits.NotificationBody),
+		extracts:         newExtracts(cfg.Hull.Extracts),
 	}
+	s.scratch.New = func() any { return new([]byte) }
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -187,8 +266,9 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		}
 		s.cluster = newCluster(s, shared, cfg.Cluster)
 		s.cluster.bus = parts.Bus(s.cluster)
-		s.connectors.watched = s.cluster.watch
+		s.connectors.shared, s.connectors.watched = true, s.cluster.watch
 	}
+	s.firehose.Tell(s.markViews)
 	var err error
 	if s.public, err = s.engine(); err != nil {
 		return nil, err
@@ -216,15 +296,29 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 	v1.GET("/connectors/:connector/:script", s.getScript)
 	v1.GET("/stream", s.getStream) // StreamPath
 	v1.OPTIONS("/stream", preflight)
+	v1.POST("/pages", s.postPage)
+	v1.OPTIONS("/pages", preflight)
+	v1.POST("/visitors/email", s.postEmail)
+	v1.OPTIONS("/visitors/email", preflight)
 
 	r.POST("/smart-notifier", s.postNotification)
+	r.POST("/batch", s.postBatch)
+	r.GET("/status", s.anyStatus)
+	r.POST("/status", s.anyStatus)
+	r.GET("/manifest.json", s.getManifest)
+	r.GET("/readme", getReadme)
+	r.GET("/admin.html", s.getInstallPage)
+	r.GET("/install/check", s.getInstallCheck)
+	r.GET("/install/files/:file", s.getInstallFile)
 
 	s.healthRoutes(r)
 	r.GET("/openapi.yaml", getOpenAPI)
 	r.GET("/docs", s.getDocs)
 	r.GET("/docs/*page", s.getDocs)
 	if s.cfg.Demo {
-		r.GET("/demo/*file", getDemo)
+		r.GET("/demo/*file", s.getDemo)
+		r.POST("/demo/*file", s.play)
+		r.DELETE("/demo/*file", s.play)
 	}
 }
 
@@ -261,6 +355,20 @@ func (s *Server) engine() (*gin.Engine, error) {
 	return r, nil
 }
 
+// Run reads extracts, writes the marks of connectors, and keeps the node in touch with
+// the others, until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { s.runExtracts(ctx) })
+	running.Go(func() { s.runMarks(ctx) })
+	if s.cluster == nil {
+		return nil
+	}
+	running.Go(func() { s.cluster.run(ctx) })
+	return s.cluster.bus.Run(ctx)
+}
+
 // Handler serves browsers and Hull, and operators unless Config.AdminApart.
 func (s *Server) Handler() http.Handler { return s.public }
 
@@ -288,7 +396,7 @@ func (s *Server) Metrics() []prometheus.Collector {
 		}
 		return float64(s.cluster.backlog())
 	})
-	return append(s.metrics.collectors(), s.events.vec, backlog)
+	return append(s.metrics.collectors(), s.events.vec, backlog, s.extracts.gauge())
 }
 
 // Prepared says that the store was in reach: the node, unless it is alone, is not

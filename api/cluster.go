@@ -95,20 +95,6 @@ func newCluster(s *Server, shared sharedStore, cfg Cluster) *cluster {
 	}
 }
 
-// Run keeps the node in touch with the others until ctx ends. Without others it
-// only waits for that.
-func (s *Server) Run(ctx context.Context) error {
-	if s.cluster == nil {
-		<-ctx.Done()
-		return nil
-	}
-	var running sync.WaitGroup
-	running.Go(func() { s.cluster.run(ctx) })
-	err := s.cluster.bus.Run(ctx)
-	running.Wait()
-	return err
-}
-
 // watch follows a connector's channel for good, and reads it once it is followed:
 // it may have changed since it was read.
 func (c *cluster) watch(connectorID string) {

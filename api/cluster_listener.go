@@ -22,7 +22,7 @@ func (c *cluster) Update(connectorID, user string, u stream.Update) {
 	r.published = u.Version
 	snap := &store.Snapshot{UserID: user, Version: u.Version, Topics: u.Topics, State: u.State}
 	c.learnLocked(r, snap)
-	u.Gone = append(u.Gone, r.goneLocked(snap)...) // of a record that had been evicted Redis does not know them
+	u.Gone = append(u.Gone, c.goneLocked(r, snap)...) // of a record that had been evicted Redis does not know them
 	c.mu.Unlock()
 	conn := c.server.connectors.known(connectorID)
 	if conn == nil {
@@ -41,7 +41,7 @@ func (c *cluster) publish(conn *connector, u stream.Update) {
 	conn.mu.RLock()
 	defer conn.mu.RUnlock()
 	result := c.server.publish(conn, state{
-		message: &m, version: u.Version, topics: leading(&m, u.Topics), gone: u.Gone, accepted: u.Accepted,
+		message: &m, version: u.Version, topics: bestFirst(slices.Clone(u.Topics)), gone: u.Gone, accepted: u.Accepted,
 	})
 	c.server.metrics.updates.WithLabelValues(result).Inc()
 }

@@ -207,12 +207,12 @@ func TestClusterSettingsWhileUnread(t *testing.T) {
 		pages = append(pages, l)
 	}
 	c.settle()
-	c.redis.Do("ACL", "SETUSER", "default", "-get")
+	c.redis.Do("ACL", "SETUSER", "default", "resetkeys", "~hb:connectors", "~hb:o:*") // all but users
 	a.notification("user:update", `{"id":"`+ship+`","updated_at":"2026-01-02T00:00:00Z","settings":{},"private_settings":{"whitelisted_domains":["www.harbor.example"],"public_traits":["plan"]}}`)
 	for i, s := range c.all {
 		storetest.Eventually(t, fmt.Sprintf("node %d has tried", i), func() bool { return strings.Contains(s.log.String(), "NOPERM") })
 	}
-	c.redis.Do("ACL", "SETUSER", "default", "+get")
+	c.redis.Do("ACL", "SETUSER", "default", "allkeys")
 	for _, l := range pages {
 		if e := l.expectPlan("a"); strings.Contains(string(e.Data), "e@x") {
 			t.Errorf("got %s", e.Data)

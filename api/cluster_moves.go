@@ -3,10 +3,21 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
+
+	"hullbeam/stream"
 )
 
 // move is a topic that has left a user for another one.
 type move struct{ connector, topic, from, to string }
+
+// movesLocked tells whether the streams that follow a user by a topic are about to
+// follow another one.
+func (c *cluster) movesLocked(user stream.Channel, topic string) bool {
+	return slices.ContainsFunc(c.moved, func(m move) bool {
+		return m.connector == user.Connector && m.from == user.Name && m.topic == topic
+	})
+}
 
 // follow leads the streams of topics that have left a user to the one who has
 // them now.

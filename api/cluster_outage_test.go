@@ -233,3 +233,18 @@ func TestClusterFlush(t *testing.T) {
 	}
 	early[0].expectPlan("next")
 }
+
+// What Redis loses of merges the nodes write back, too.
+func TestClusterFlushAfterAMerge(t *testing.T) {
+	c := startNodes(t, 2, options{noHull: true, private: everyClaim})
+	a, b := c.all[0], c.all[1]
+	a.update(userMessage("old", plan("old")), merged("new", "old", "old@harbor.example", plan("new")))
+	l := b.listen(b.token(claim("email", "old@harbor.example")))
+	l.expectPlan("new")
+	c.settle()
+	c.redis.Do("FLUSHALL")
+	storetest.Eventually(t, "the user is back", func() bool { return c.redis.Do("EXISTS", "hb:m:{"+ship+":new}") == int64(1) })
+	c.settle()
+	a.update(userMessage("new", plan("later")))
+	l.expectPlan("later")
+}

@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"hullbeam/store/storetest"
@@ -80,7 +82,37 @@ func TestClusterSettingsWithoutReads(t *testing.T) {
 	l.expectPlan("pro")
 	redis.Do("ACL", "SETUSER", "reader", "-pttl") // which goes with each read of a user
 	s.notification("ship:update", settingsOf(`"email"`, `"other"`, "www.harbor.example"))
-	storetest.Eventually(t, "the settings have changed", func() bool { return strings.Contains(s.log.String(), "settings changed") })
+	storetest.Eventually(t, "the settings have changed", func() bool { return strings.Contains(s.log.String(), "the connector has changed") })
 	redis.Do("ACL", "SETUSER", "reader", "+pttl")
 	l.expect("user.private")
+}
+
+// What two nodes are told at once of one connector holds, all of it: settings that hide,
+// and new names of segments.
+func TestClusterSettingsAtOnce(t *testing.T) {
+	c := startNodes(t, 2, options{noHull: true})
+	a, b := c.all[0], c.all[1]
+	connector := func(traits string) string { // no time: by order of arrival
+		return `{"id":"` + ship + `","settings":{},"private_settings":{"whitelisted_domains":["www.harbor.example"],"public_traits":[` + traits + `],"public_segments":["vip"]}}`
+	}
+	a.notification("ship:update", connector(`"email","plan"`))
+	a.update(userMessage("u1", plan("pro"), `"email":"ada@harbor.example"`, anonymousIDs(anonymous)))
+	c.settle()
+	for round := range 8 {
+		traits, name := `"plan"`, fmt.Sprint("Name ", round)
+		if round%2 == 1 {
+			traits = `"email","plan"`
+		}
+		var told sync.WaitGroup
+		told.Go(func() { a.notification("ship:update", connector(traits)) })
+		told.Go(func() { b.notification("segment:update", "", `{"id":"vip","name":"`+name+`"}`) })
+		told.Wait()
+		c.settle()
+		for i, s := range c.all {
+			e := s.listen(s.token(claim("anonymous_id", anonymous))).expectPlan("pro")
+			if !strings.Contains(string(e.Data), `"`+name+`"`) || strings.Contains(string(e.Data), "ada@") != (round%2 == 1) {
+				t.Errorf("round %d, node %d: got %s", round, i, e.Data)
+			}
+		}
+	}
 }

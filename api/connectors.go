@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,11 +23,36 @@ type connector struct {
 	// of what was projected under them, so that once a change of settings has
 	// been made nothing is published under the old ones.
 	mu         sync.RWMutex
-	record     store.Connector // changes with both locks held
-	settings   *hull.Settings
+	profile    // changes with both locks held
 	generation uint64
 
+	marks     marks
+	rotations rotations
+
 	changing sync.Mutex // held while it changes, so that store and node agree
+
+	asking questions // to Hull, about its settings
+}
+
+// profile is what is known of a connector: its record, and what is made of that to be
+// looked at for each update.
+type profile struct {
+	record   store.Connector
+	settings *hull.Settings
+	segments hull.Segments
+}
+
+func newProfile(record store.Connector) profile {
+	segments := hull.ParseSegments(record.Segments)
+	settings := hull.ParseSettings(record.ID, record.Settings, record.PrivateSettings).WithSegments(segments)
+	return profile{record, settings, segments}
+}
+
+// known is what is known of it now.
+func (c *connector) known() profile {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.profile
 }
 
 // current are the settings now.
@@ -49,16 +76,10 @@ func ValidConnectorID(id string) bool { return connectorID.MatchString(id) }
 
 var errUnknownConnector = errors.New("unknown connector")
 
-// kept is the record as the store has it.
-func (c *connector) kept() store.Connector {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.record
-}
-
 // connectors are those that the store knows, read once.
 type connectors struct {
 	store   store.Store
+	shared  bool            // other nodes change them, too
 	watched func(id string) // called once for each that is read; nil: by nobody
 
 	mu       sync.RWMutex
@@ -103,6 +124,13 @@ func (cs *connectors) known(id string) *connector {
 	return cs.byID[id]
 }
 
+// all are those that have been read.
+func (cs *connectors) all() []*connector {
+	cs.mu.RLock()
+	defer cs.mu.RUnlock()
+	return slices.Collect(maps.Values(cs.byID))
+}
+
 // refresh reads a connector again that another node may have changed. Nothing is
 // done for one that was never read, and c is nil. store.ErrNotFound: the store
 // does not have it any more.
@@ -133,9 +161,9 @@ func (c *connector) use(record store.Connector) (changed bool) {
 		c.mu.Unlock()
 		return false
 	}
-	settings := hull.ParseSettings(record.ID, record.Settings, record.PrivateSettings)
+	made := newProfile(record)
 	c.mu.Lock()
-	c.record, c.settings = record, settings
+	c.profile = made
 	c.generation++
 	c.mu.Unlock()
 	return true
@@ -147,7 +175,7 @@ func (cs *connectors) keep(record store.Connector) *connector {
 	defer cs.mu.Unlock()
 	c := cs.byID[record.ID]
 	if c == nil {
-		c = &connector{id: record.ID, record: record, settings: hull.ParseSettings(record.ID, record.Settings, record.PrivateSettings)}
+		c = &connector{id: record.ID, profile: newProfile(record)}
 		cs.byID[record.ID] = c
 		if cs.watched != nil {
 			cs.watched(c.id)
@@ -156,30 +184,72 @@ func (cs *connectors) keep(record store.Connector) *connector {
 	return c
 }
 
-// change stores a connector and uses it from now on. changed is false when it
-// says what is known, or something older.
-func (cs *connectors) change(ctx context.Context, record store.Connector) (c *connector, changed bool, err error) {
-	c, learnt, err := cs.learn(ctx, record)
-	if learnt || err != nil {
-		return c, learnt, err
+// errOutdated: the store has later settings of a connector than this node, which is
+// about to be told of them.
+var errOutdated = errors.New("the store has later settings of the connector")
+
+// edit stores what change makes of a connector's record, and uses it from now on. changed
+// is false when that is what is known, or from before it. change is called once or twice,
+// the last time with nobody else changing the connector; it must change nothing but what
+// it returns. errOutdated: nothing was changed.
+func (cs *connectors) edit(ctx context.Context, c *connector, change func(known profile) store.Connector) (changed bool, err error) {
+	if known := c.known(); !isNews(known.record, change(known)) {
+		return false, nil // as with most notifications, which thus wait for no store
 	}
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	known := c.record
-	if record.ConfigDigest == "" {
-		record.ConfigDigest = known.ConfigDigest
+	if cs.shared {
+		release, err := cs.claim(ctx, c.id)
+		if err != nil {
+			return false, err
+		}
+		defer release()
+		latest, err := cs.store.Connector(ctx, c.id)
+		if err != nil {
+			return false, fmt.Errorf("reading connector %s: %w", c.id, err)
+		}
+		changed = c.use(latest) // what another node has changed is to be made visible, too
 	}
-	if record.UpdatedAt.IsZero() {
-		record.UpdatedAt = known.UpdatedAt
-	}
-	if sameConnector(known, record) && !record.UpdatedAt.After(known.UpdatedAt) {
-		return c, false, nil
+	record := change(c.profile)
+	if !isNews(c.record, record) {
+		return changed, nil
 	}
 	stored, err := cs.store.PutConnector(ctx, record)
-	if err != nil || !stored {
-		return c, false, err
+	if err != nil {
+		return false, fmt.Errorf("storing connector %s: %w", c.id, err)
 	}
-	return c, c.use(record), nil
+	if !stored {
+		return changed, errOutdated
+	}
+	return c.use(record) || changed, nil
+}
+
+const (
+	// claimHold is how long a node may take to change a connector before another one
+	// may: longer than a read and a write take that do not fail.
+	claimHold = 15 * time.Second
+	// claimEach is how often a node looks whether another one is done.
+	claimEach = 20 * time.Millisecond
+)
+
+// claim waits until no other node changes a connector, and keeps them from it until
+// release. store.ErrUnavailable: one takes very long.
+func (cs *connectors) claim(ctx context.Context, id string) (release func(), err error) {
+	for began := time.Now(); time.Since(began) < claimHold; {
+		turn, err := cs.store.Begin(ctx, id, "settings", store.Digest{}, claimHold)
+		if err != nil {
+			return nil, fmt.Errorf("claiming connector %s: %w", id, err)
+		}
+		if turn.State == store.Yours {
+			return func() { _ = cs.store.Undone(context.WithoutCancel(ctx), turn) }, nil // it ends by itself, too
+		}
+		select {
+		case <-time.After(claimEach):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, fmt.Errorf("another node changes connector %s: %w", id, store.ErrUnavailable)
 }
 
 // learn stores a connector that nobody knows, and else returns the known one.
@@ -198,8 +268,13 @@ func (cs *connectors) learn(ctx context.Context, record store.Connector) (c *con
 	return cs.keep(record), true, nil
 }
 
+// isNews tells whether a record says something that the known one does not.
+func isNews(known, record store.Connector) bool {
+	return !sameConnector(known, record) || record.UpdatedAt.After(known.UpdatedAt)
+}
+
 func sameConnector(a, b store.Connector) bool {
 	return a.Organization == b.Organization && a.Secret == b.Secret &&
 		bytes.Equal(a.Settings, b.Settings) && bytes.Equal(a.PrivateSettings, b.PrivateSettings) &&
-		a.ConfigDigest == b.ConfigDigest
+		bytes.Equal(a.Segments, b.Segments) && a.ConfigDigest == b.ConfigDigest
 }

@@ -1,6 +1,12 @@
 package api
 
-import "time"
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"hullbeam/stream"
+)
 
 // SetResidentLife has residents let go after d, before Run.
 func (s *Server) SetResidentLife(d time.Duration) { s.cluster.life = d }
@@ -43,3 +49,36 @@ func (s *Server) Late() int {
 	defer c.mu.Unlock()
 	return len(c.late)
 }
+
+// ReadPage reads the body of a page view as of a page of an origin, and returns what
+// Hull is told of its addresses. The error is that of a body which is refused.
+func ReadPage(body []byte, origin string) (url, referrer string, err error) {
+	req, err := parsePage(body)
+	if err == nil {
+		err = req.view.check(origin)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	event := req.view.event(newViewKey(stream.Grant{}, req.view.View))
+	return event.URL, event.Referrer, nil
+}
+
+// AddViews tells of page views by number, and returns how many were there already.
+func (s *Server) AddViews(from, to int) (repeated int) {
+	for i := from; i < to; i++ {
+		if !s.views.add(newViewKey(stream.Grant{}, strconv.Itoa(i))) {
+			repeated++
+		}
+	}
+	return repeated
+}
+
+// Views is how many page views are remembered.
+func (s *Server) Views() int { return len(s.views.young) + len(s.views.old) }
+
+// SetIntakeWait has notifications wait so long for room, before any is taken.
+func (s *Server) SetIntakeWait(d time.Duration) { s.intake.wait = d }
+
+// WriteMarks writes what was marked, as Run does now and then.
+func (s *Server) WriteMarks(ctx context.Context) { s.writeMarks(ctx) }

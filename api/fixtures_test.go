@@ -184,7 +184,7 @@ type badCases struct {
 	}
 }
 
-func TestBadNotifications(t *testing.T) {
+func TestC16BadNotifications(t *testing.T) {
 	var bad badCases
 	if err := json.Unmarshal(readFile(t, fixtures+"bad/cases.json"), &bad); err != nil {
 		t.Fatal(err)

@@ -11,13 +11,18 @@ type metrics struct {
 	lookups       *prometheus.CounterVec
 	snapshots     *prometheus.CounterVec
 	restored      prometheus.Counter
+	pageViews     *prometheus.CounterVec
+	statedEmails  prometheus.Counter
+	extracts      *prometheus.CounterVec
+	extractLines  *prometheus.CounterVec
+	reports       *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
 	return &metrics{
 		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_notifications_total",
-			Help: "Notifications answered, by channel (unsupported: also when it could not be read) and by result: ok, or the code of the refusal.",
+			Help: "Notifications answered, by channel (unsupported: also when it could not be read) and by result: ok, repeated (answered with success before), or the code of the refusal.",
 		}, []string{"channel", "result"}),
 		updates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_updates_total",
@@ -25,11 +30,11 @@ func newMetrics() *metrics {
 		}, []string{"result"}),
 		rejects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_rejects_total",
-			Help: "Token and stream requests refused, by the code of the problem.",
+			Help: "Requests of pages refused, for tokens and streams and with page views and emails, by the code of the problem.",
 		}, []string{"code"}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_lookups_total",
-			Help: "Users looked up in Hull for a stream about which nothing was cached, by result: found, not_found, foreign (no identity of the report is proven), failed.",
+			Help: "Users looked up in Hull for a stream about which nothing was cached, by result: found, not_found, foreign (no identity of the report is proven), erased (lately, so that they are not brought back), failed.",
 		}, []string{"result"}),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_snapshots_total",
@@ -39,9 +44,32 @@ func newMetrics() *metrics {
 			Name: "hullbeam_restored_users_total",
 			Help: "Users that Redis had lost and this node has written back.",
 		}),
+		pageViews: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_page_views_total",
+			Help: "Page views that pages told of, with their token request or on their own, by result: counted, repeated (counted before), ended (a tab was left), limited (limits.pages_per_visitor), invalid.",
+		}, []string{"result"}),
+		statedEmails: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hullbeam_stated_emails_total",
+			Help: "Emails that visitors said are theirs.",
+		}),
+		extracts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_extracts_total",
+			Help: "Extracts that Hull has announced, by result: ok (read to the end), partial (broken off), refused, repeated (the same was read before, or is being read), accounts (of which nothing is taken).",
+		}, []string{"result"}),
+		extractLines: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_extract_lines_total",
+			Help: "Lines of extracts, by result: taken (the user is stored) and skipped (it is of no use).",
+		}, []string{"result"}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_status_reports_total",
+			Help: "Times that the status of a connector was asked for, by what became of its report to Hull's API: reported, failed, none (the connector has no organization).",
+		}, []string{"result"}),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.notifications, m.updates, m.rejects, m.lookups, m.snapshots, m.restored}
+	return []prometheus.Collector{
+		m.notifications, m.updates, m.rejects, m.lookups, m.snapshots, m.restored,
+		m.pageViews, m.statedEmails, m.extracts, m.extractLines, m.reports,
+	}
 }

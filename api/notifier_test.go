@@ -2,11 +2,15 @@ package api_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +19,7 @@ import (
 	"hullbeam/store"
 )
 
-func TestNotificationHeaders(t *testing.T) {
+func TestC15NotificationHeaders(t *testing.T) {
 	s := start(t, options{config: func(c *api.Config) { c.Limits.NotificationBody = 70000 }})
 	good := []string{"X-Hull-Smart-Notifier: true", "X-Hull-Smart-Notifier-Signature-Version: v1", "X-Hull-Smart-Notifier-Signature: a.b.c",
 		"X-Hull-Smart-Notifier-Signature-Public-Key-Url: https://" + org + "/key"}
@@ -52,10 +56,9 @@ func configuration(id, organization, secret string) string {
 		id, organization, secret, userMessage("u1", anonymousIDs(anonymous)))
 }
 
-func TestNotificationIsBoundToItsConnector(t *testing.T) {
+func TestA4NotificationIsBoundToItsConnector(t *testing.T) {
 	s := start(t, options{})
 	for name, body := range map[string]string{
-		"another secret":       configuration(ship, org, "x"),
 		"another organization": configuration(ship, "evil.hullapp.io", secret),
 		"no ship's id":         configuration("nobody", org, secret),
 		"a stranger":           configuration("aaaaaaaaaaaaaaaaaaaaaaaa", "evil.example", secret),
@@ -68,6 +71,154 @@ func TestNotificationIsBoundToItsConnector(t *testing.T) {
 	}
 	if n := len(s.hull.Calls()); n != 0 {
 		t.Errorf("Hull was asked %d times about strangers", n)
+	}
+}
+
+// A secret that was changed in Hull does not lock the connector out: Hull is asked
+// whether the new one is good, at most once a minute. Somebody's guess keeps no other out.
+func TestRotatedSecret(t *testing.T) {
+	now := time.Now()
+	s := start(t, options{now: func() time.Time { return now }})
+	send := func(secret string) reply {
+		body := strings.Replace(configuration(ship, org, secret), `"n1"`, `"`+rand.Text()+`"`, 1)
+		return s.notify([]byte(body))
+	}
+	want := func(r reply, status int, code string) {
+		t.Helper()
+		if r.status != status || answerCode(r) != code {
+			t.Errorf("got %d %s, want %d %s", r.status, r.body, status, code)
+		}
+	}
+	want(send("guessed"), 400, "INVALID_CONFIGURATION")
+	s.hull.PutConnector(hull.Credentials{ConnectorID: ship, Organization: org, Secret: "rotated"}, nil)
+	want(send("guessed"), 503, "UNAVAILABLE") // it comes again
+	want(send(secret), 200, "")
+	if n := len(s.hull.Calls()); n != 1 {
+		t.Errorf("Hull was asked %d times about one secret within a minute", n)
+	}
+	want(send("rotated"), 200, "")
+	want(send("rotated"), 200, "")
+	want(send(secret), 400, "INVALID_CONFIGURATION")
+	want(send(secret), 503, "UNAVAILABLE")
+	now = now.Add(time.Minute)
+	want(send(secret), 400, "INVALID_CONFIGURATION")
+	if n := len(s.hull.Calls()); n != 4 {
+		t.Errorf("Hull was asked %d times, want 4", n)
+	}
+	if c, err := s.store.Connector(t.Context(), ship); err != nil || c.Secret != "rotated" {
+		t.Errorf("stored: %v, %v", c.Secret, err)
+	}
+}
+
+func TestSoManySecretsAMinute(t *testing.T) {
+	now := time.Now()
+	s := start(t, options{now: func() time.Time { return now }})
+	send := func(secret string) int {
+		return s.notify([]byte(strings.Replace(configuration(ship, org, secret), `"n1"`, `"`+rand.Text()+`"`, 1))).status
+	}
+	for i := range 10 {
+		if got := send(fmt.Sprint("guess-", i)); got != 400 {
+			t.Errorf("guess %d: got %d", i, got)
+		}
+	}
+	s.hull.PutConnector(hull.Credentials{ConnectorID: ship, Organization: org, Secret: "rotated"}, nil)
+	if got := send("rotated"); got != 503 {
+		t.Errorf("the eleventh of a minute: got %d", got)
+	}
+	if n := len(s.hull.Calls()); n != 10 {
+		t.Errorf("Hull was asked %d times within a minute", n)
+	}
+	now = now.Add(time.Minute)
+	if got := send("rotated"); got != 200 {
+		t.Errorf("a minute later: got %d", got)
+	}
+}
+
+// Settings that are taken while a new secret is being stored do not bring the old one
+// back, and the other way round.
+func TestSettingsDoNotUndoARotation(t *testing.T) {
+	const said = `{"id":"` + ship + `","updated_at":"2026-02-01T00:00:00Z","private_settings":{"public_traits":["said meanwhile"]}}`
+	settings := strings.Replace(strings.Replace(configuration(ship, org, secret), `"n1"`, `"settings"`, 1), `{`, `{"connector":`+said+`,`, 1)
+	rotation := strings.Replace(configuration(ship, org, "rotated"), `"n1"`, `"rotation"`, 1)
+	for _, c := range []struct {
+		name, first, second string
+		near                func(*server, *firstHeldStore) bool // the second is about to change the connector
+	}{
+		{"settings come while a secret is stored", rotation, settings,
+			func(_ *server, held *firstHeldStore) bool { return held.begun.Load() == 1 }},
+		{"a secret comes while settings are stored", settings, rotation,
+			func(s *server, _ *firstHeldStore) bool { return len(s.hull.Calls()) == 1 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			held := &firstHeldStore{entered: make(chan struct{}), leave: make(chan struct{})}
+			s := start(t, options{store: func(*store.Config) {}, wrap: func(s store.Store) store.Store {
+				held.Store = s
+				return held
+			}})
+			held.armed.Store(true)
+			s.hull.PutConnector(hull.Credentials{ConnectorID: ship, Organization: org, Secret: "rotated"}, nil)
+			var both sync.WaitGroup
+			send := func(body string) {
+				both.Go(func() {
+					if r := s.notify([]byte(body)); r.status != 200 {
+						t.Errorf("got %d %s", r.status, r.body)
+					}
+				})
+			}
+			send(c.first)
+			<-held.entered
+			send(c.second)
+			waitFor(t, func() bool { return c.near(s, held) })
+			close(held.leave)
+			both.Wait()
+			got := must(s.store.Connector(t.Context(), ship))
+			if got.Secret != "rotated" || !strings.Contains(string(got.PrivateSettings), "said meanwhile") {
+				t.Errorf("stored secret %q, settings %s", got.Secret, got.PrivateSettings)
+			}
+		})
+	}
+}
+
+// firstHeldStore is a store in which the first connector that is written once it is
+// armed waits until leave.
+type firstHeldStore struct {
+	store.Store
+	armed          atomic.Bool
+	begun          atomic.Int64 // notifications that were taken to be done once
+	entered, leave chan struct{}
+}
+
+func (s *firstHeldStore) Begin(ctx context.Context, connectorID, id string, digest [sha256.Size]byte, hold time.Duration) (store.Turn, error) {
+	defer s.begun.Add(1)
+	return s.Store.Begin(ctx, connectorID, id, digest, hold)
+}
+
+func (s *firstHeldStore) PutConnector(ctx context.Context, c store.Connector) (bool, error) {
+	if s.armed.CompareAndSwap(true, false) {
+		close(s.entered)
+		<-s.leave
+	}
+	return s.Store.PutConnector(ctx, c)
+}
+
+// A new secret that the store does not take, since another node has stored something
+// later, comes again.
+func TestRotationThatIsNotStored(t *testing.T) {
+	s := start(t, options{store: func(*store.Config) {}})
+	body := strings.Replace(configuration(ship, org, secret), `{`, `{"connector":{"id":"`+ship+`","updated_at":"2026-01-01T00:00:00Z","settings":{}},`, 1)
+	if r := s.notify([]byte(body)); r.status != 200 {
+		t.Fatalf("got %d %s", r.status, r.body)
+	}
+	later := must(s.store.Connector(t.Context(), ship))
+	later.UpdatedAt = time.Now()
+	must(s.store.PutConnector(t.Context(), later))
+	s.hull.PutConnector(hull.Credentials{ConnectorID: ship, Organization: org, Secret: "rotated"}, nil)
+	r := s.notify([]byte(strings.Replace(configuration(ship, org, "rotated"), `"n1"`, `"n2"`, 1)))
+	if r.status != 503 || answerCode(r) != "UNAVAILABLE" {
+		t.Errorf("got %d %s", r.status, r.body)
+	}
+	if got := must(s.store.Connector(t.Context(), ship)).Secret; got != secret {
+		t.Errorf("stored %q", got)
 	}
 }
 
@@ -94,7 +245,7 @@ func TestFirstContact(t *testing.T) {
 }
 
 // What could not be kept is not acknowledged: Hull sends it again.
-func TestNotificationThatCannotBeKept(t *testing.T) {
+func TestC11NotificationThatCannotBeKept(t *testing.T) {
 	s := start(t, options{store: func(c *store.Config) { c.MaxBytes = 1 << 20 }})
 	big := userMessage("u1", `"blob":"`+strings.Repeat("x", 2<<20)+`"`, anonymousIDs(anonymous))
 	body := `{"notification_id":"n1","configuration":{"id":"` + ship + `","organization":"` + org + `","secret":"` + secret + `"},"channel":"user:update","messages":[` + big + `]}`
@@ -126,7 +277,7 @@ func TestShipUpdateInItsMessages(t *testing.T) {
 	}
 }
 
-func TestOlderStatesDoNotComeBack(t *testing.T) {
+func TestC13OlderStatesDoNotComeBack(t *testing.T) {
 	s := start(t, options{noHull: true})
 	at := func(when, plan string) string {
 		return userMessage("u1", `"indexed_at":"`+when+`","plan":"`+plan+`"`, anonymousIDs(anonymous))
@@ -168,7 +319,7 @@ func TestMetricsNeedAKeyUnlessDirect(t *testing.T) {
 }
 
 // Every event of the predecessors' README is counted (docs/hull-protocol.md 10.6).
-func TestTrackedEvents(t *testing.T) {
+func TestE4TrackedEvents(t *testing.T) {
 	s := start(t, options{})
 	s.api.Started()
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
@@ -209,6 +360,16 @@ func (s heldStore) PutConnector(ctx context.Context, c store.Connector) (bool, e
 	return s.Store.PutConnector(ctx, c)
 }
 
+// wait waits until the store is asked for the sake of an answer.
+func (s heldStore) wait(t *testing.T, answer <-chan reply) {
+	t.Helper()
+	select {
+	case <-s.entered:
+	case r := <-answer:
+		t.Fatalf("the store was not asked: %d %s", r.status, r.body)
+	}
+}
+
 // Every notification brings its connector's settings: while the store hangs over
 // those of one connector, those of others are taken.
 func TestSettingsWaitForNoOtherConnector(t *testing.T) {
@@ -226,11 +387,7 @@ func TestSettingsWaitForNoOtherConnector(t *testing.T) {
 		return answer
 	}
 	waits := notify(ship, "held")
-	select {
-	case <-held.entered:
-	case r := <-waits:
-		t.Fatalf("the store was not asked: %d %s", r.status, r.body)
-	}
+	held.wait(t, waits)
 	select {
 	case r := <-notify("other", "plan"):
 		if r.status != 200 {

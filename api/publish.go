@@ -1,10 +1,10 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"hullbeam/hull"
@@ -65,9 +65,14 @@ func (s *Server) publication(c *connector, st state) (p *stream.Publication, res
 // private or too_large.
 func (s *Server) project(settings *hull.Settings, st state, signed bool) (e *stream.Event, result string) {
 	id := stream.ID{Version: st.version, Tag: settings.Tag(signed, st.message.UserID)}
-	payload, public := settings.Project(nil, st.message, signed)
+	scratch := s.scratch.Get().(*[]byte) // an event has a copy
+	defer s.scratch.Put(scratch)
+	payload, public := settings.Project((*scratch)[:0], st.message, signed)
 	if !public {
 		return mustEvent(stream.Fields{Type: "user.private", Data: hull.PrivatePayload(st.message.UserID), ID: id, Effect: stream.Hides}), "private"
+	}
+	if cap(payload.JSON) <= stream.MaxEvent {
+		*scratch = payload.JSON
 	}
 	e, err := stream.NewEvent(stream.Fields{
 		Type: "user.update", Data: payload.JSON, ID: id, Effect: stream.Shows,
@@ -83,24 +88,37 @@ func (s *Server) project(settings *hull.Settings, st state, signed bool) (e *str
 }
 
 // stored is a message as the store keeps it.
-func stored(m *hull.Message) store.User {
-	return store.User{ID: m.UserID, Topics: topicNames(m), StateAt: m.IndexedAt, State: m.State()}
-}
-
-// topicNames are the topics that lead to m's user, best kind first, as the
-// broker wants them.
-func topicNames(m *hull.Message) []string {
-	topics := bestFirst(m.Topics(make([]hull.Topic, 0, 8)))
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = t.String()
+func (s *Server) stored(m *hull.Message) store.User {
+	list := m.Topics(make([]hull.Topic, 0, 8))
+	topics := make([]string, len(list))
+	for i, t := range list {
+		topics[i] = t.String()
 	}
-	return names
+	return store.User{ID: m.UserID, Topics: s.fewest(bestFirst(topics)), StateAt: m.IndexedAt, State: m.State()}
 }
 
-func bestFirst(topics []hull.Topic) []hull.Topic {
-	slices.SortStableFunc(topics, func(a, b hull.Topic) int { return a.Rank() - b.Rank() })
+// fewest are as many of a user's topics as there may be: of the last kind, anonymous
+// ids, those that Hull names last, which are the latest.
+func (s *Server) fewest(topics []string) []string {
+	over := len(topics) - s.cfg.Limits.UserTopics
+	if over <= 0 {
+		return topics
+	}
+	s.log.Warn("identifiers of a user left out", "count", over)
+	anonymous := slices.IndexFunc(topics, func(t string) bool { return strings.HasPrefix(t, string(hull.KindAnonymousID)+":") })
+	return slices.Delete(topics, anonymous, anonymous+over)
+}
+
+// bestFirst sorts topics by their kinds, as the broker wants them.
+func bestFirst(topics []string) []string {
+	slices.SortStableFunc(topics, func(a, b string) int { return rank(a) - rank(b) })
 	return topics
+}
+
+// rank is the place of a topic's kind in hull.Kinds.
+func rank(topic string) int {
+	kind, _, _ := strings.Cut(topic, ":")
+	return slices.Index(hull.Kinds[:], hull.Kind(kind))
 }
 
 // snapshotState is a snapshot on its way to one stream.
@@ -109,67 +127,7 @@ func snapshotState(snap store.Snapshot) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	return state{message: &m, version: snap.Version, topics: leading(&m, snap.Topics)}, nil
-}
-
-// leading are those of m's topics, best kind first, that still lead to its user:
-// named has them, sorted.
-func leading(m *hull.Message, named []string) []string {
-	return slices.DeleteFunc(topicNames(m), func(topic string) bool {
-		_, leads := slices.BinarySearch(named, topic)
-		return !leads
-	})
-}
-
-// applySettings makes a change of settings visible to open streams at once:
-// those of origins that are not allowed any more end, the others get their
-// user's state as the new settings show it.
-func (s *Server) applySettings(ctx context.Context, c *connector) {
-	settings := c.current()
-	users := map[string]bool{}
-	for _, sub := range s.broker.Subscribers(c.id) {
-		if !settings.AllowsOrigin(sub.Origin()) {
-			sub.End(stream.ReasonOrigin, s.broker.Retry())
-		} else if user := sub.Following(); user != "" {
-			users[user] = true
-		}
-	}
-	if s.cluster != nil {
-		s.cluster.show(c.id, keys(users))
-		return
-	}
-	const atOnce = 500
-	for ids := range slices.Chunk(keys(users), atOnce) {
-		snapshots, err := s.store.Snapshots(ctx, c.id, ids)
-		if err != nil {
-			s.log.Error("reading the snapshots of live users after a change of settings", "connector", c.id, "error", err)
-			return
-		}
-		for _, snap := range snapshots {
-			s.republish(c, snap)
-		}
-	}
-}
-
-// republish publishes a state as it was stored.
-func (s *Server) republish(c *connector, snap store.Snapshot) {
-	st, err := snapshotState(snap)
-	if err != nil {
-		s.log.Error("reading a snapshot", "connector", c.id, "error", err)
-		return
-	}
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	p, _ := s.publication(c, st)
-	s.broker.Publish(c.id, p)
-}
-
-func keys(set map[string]bool) []string {
-	list := make([]string, 0, len(set))
-	for key := range set {
-		list = append(list, key)
-	}
-	return list
+	return state{message: &m, version: snap.Version, topics: bestFirst(slices.Clone(snap.Topics))}, nil
 }
 
 // joined is the first event of every stream.

@@ -192,10 +192,10 @@ func (v *served) unfollowLocked() {
 }
 
 // goneLocked are the topics by which streams follow a user, and which do not lead
-// there any more.
-func (r *resident) goneLocked(snap *store.Snapshot) (gone []string) {
+// there any more, without those that are about to lead their streams to another.
+func (c *cluster) goneLocked(r *resident, snap *store.Snapshot) (gone []string) {
 	for _, f := range r.followed {
-		if !leads(snap, f.topic) {
+		if !leads(snap, f.topic) && !c.movesLocked(r.channel, f.topic) {
 			gone = append(gone, f.topic)
 		}
 	}

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,7 +188,7 @@ func (r *resync) readConnector(ctx context.Context, id string) error {
 	conn, changed, err := r.server.connectors.refresh(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound) && conn != nil:
-		_, err = r.store.RestoreConnector(ctx, conn.kept())
+		_, err = r.store.RestoreConnector(ctx, conn.known().record)
 		return err
 	case errors.Is(err, store.ErrNotFound):
 		return nil
@@ -257,7 +259,7 @@ func (r *resync) readUsers(ctx context.Context, connectorID string, batch []erra
 		if snap == nil {
 			continue
 		}
-		if gone := e.goneLocked(snap); e.show || snap.Version > e.published || len(gone) > 0 {
+		if gone := r.goneLocked(e.resident, snap); e.show || snap.Version > e.published || len(gone) > 0 {
 			e.published = max(e.published, snap.Version)
 			updates = append(updates, e.update(snap, gone))
 		}
@@ -288,11 +290,27 @@ func (r *resync) writeBack(ctx context.Context, connectorID string, lost []store
 	for i := range lost {
 		if m, err := hull.ParseState(lost[i].State); err == nil {
 			lost[i].StateAt = m.IndexedAt // what came over the bus has it in the state alone
+			lost[i].Merged = notNamed(lost[i].Topics, &m)
 		}
 	}
 	n, err := r.store.Restore(ctx, connectorID, lost)
 	r.server.metrics.restored.Add(float64(n))
 	return err
+}
+
+// notNamed are the topics that a state does not name itself: they are there because of a
+// merge.
+func notNamed(topics []string, m *hull.Message) (merged []string) {
+	named := make(map[string]bool)
+	for _, topic := range m.Topics(nil) {
+		named[topic.String()] = true
+	}
+	for _, topic := range topics {
+		if !named[topic] {
+			merged = append(merged, topic)
+		}
+	}
+	return merged
 }
 
 // readTopics reads whom topics lead to. Users that were not known to be led to
@@ -327,7 +345,7 @@ func (r *resync) readTopics(ctx context.Context, connectorID string, batch []err
 
 func (r *resync) tellUntold(ctx context.Context) {
 	r.mu.Lock()
-	untold := keys(r.untold)
+	untold := slices.Collect(maps.Keys(r.untold))
 	clear(r.untold)
 	r.mu.Unlock()
 	for _, id := range untold {

@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"io"
@@ -38,12 +40,13 @@ var onRedis = flag.Bool("redis", false, "run the tests on Redis")
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	fixtures  = "../testdata/hull/"
-	ship      = "3de707bcaa7fee93742e2793"
-	secret    = "ce1c5ce021baf6a9214bb428b4ab5056"
-	org       = "harbor-demo.hullapp.io"
-	page      = "https://www.harbor.example"
-	anonymous = "anon-0123456789abcdef"
+	fixtures    = "../testdata/hull/"
+	extractPath = "/extracts/"
+	ship        = "3de707bcaa7fee93742e2793"
+	secret      = "ce1c5ce021baf6a9214bb428b4ab5056"
+	org         = "harbor-demo.hullapp.io"
+	page        = "https://www.harbor.example"
+	anonymous   = "anon-0123456789abcdef"
 )
 
 // options change what a test's server is made of.
@@ -58,11 +61,14 @@ type options struct {
 	directory string
 	wrap      func(store.Store) store.Store // what the server has of the store
 	hullWaits chan struct{}                 // Hull answers once it is closed
-	redis     string                        // the store is there, and may have other nodes
-	bus       string                        // the URL by which the bus gets there; redis when empty
-	timeout   time.Duration                 // of Redis; 0: 5 s
-	canary    time.Duration                 // each so often; 0: 500 ms
-	life      time.Duration                 // of what nobody needs; 0: as in production
+	firehose  string                        // the URL of Hull's; "": the pretend Hull's
+	extracts  http.HandlerFunc              // Hull's files, below extractPath
+	asks      func(*hull.ClientConfig)
+	redis     string        // the store is there, and may have other nodes
+	bus       string        // the URL by which the bus gets there; redis when empty
+	timeout   time.Duration // of Redis; 0: 5 s
+	canary    time.Duration // each so often; 0: 500 ms
+	life      time.Duration // of what nobody needs; 0: as in production
 	now       func() time.Time
 }
 
@@ -76,11 +82,14 @@ type server struct {
 	broker   *stream.Broker
 	tokens   *stream.Sealer
 	hull     *hulltest.Server
+	hullURL  string
 	hullSays atomic.Pointer[reply] // when set, instead of hull
+	hullTold atomic.Pointer[call]  // with PUT, last
 	key      *hulltest.Key
 	registry *prometheus.Registry
 	log      *lockedBuffer
 	now      func() time.Time
+	stop     func() // ends what runs beside requests, and waits for it
 
 	clustered bool // the store is one that nodes share
 	bus       *stream.RedisBus
@@ -96,8 +105,16 @@ func start(t *testing.T, o options) *server {
 	credentials := hull.Credentials{ConnectorID: ship, Organization: org, Secret: secret}
 	s.hull.PutConnector(credentials, nil)
 	hullServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, extractPath) {
+			o.extracts(w, r)
+			return
+		}
 		if o.hullWaits != nil {
 			<-o.hullWaits
+		}
+		if r.Method == http.MethodPut {
+			body, _ := io.ReadAll(r.Body)
+			s.hullTold.Store(&call{r.URL.Path, r.Header.Get("Hull-Access-Token"), string(body)})
 		}
 		if answer := s.hullSays.Load(); answer != nil {
 			w.WriteHeader(answer.status)
@@ -107,6 +124,7 @@ func start(t *testing.T, o options) *server {
 		s.hull.ServeHTTP(w, r)
 	}))
 	t.Cleanup(hullServer.Close)
+	s.hullURL = hullServer.URL
 
 	secrets := []string{"a secret of at least thirty-two characters"}
 	sealer := must(stream.NewSealer(secrets, "store"))
@@ -140,8 +158,13 @@ func start(t *testing.T, o options) *server {
 	apply(o.verify, &verify)
 	asks := hull.DefaultClientConfig()
 	asks.APIURL = hullServer.URL
+	apply(o.asks, &asks)
 	client := must(hull.NewClient(asks))
 	t.Cleanup(client.Close)
+
+	sends := hull.DefaultFirehoseConfig()
+	sends.URL = cmp.Or(o.firehose, hull.FirehoseURL(hullServer.URL))
+	firehose := must(hull.NewFirehose(sends))
 
 	s.broker = stream.New(cfg.Stream, api.Farewell)
 	reactor := s.react()
@@ -152,11 +175,12 @@ func start(t *testing.T, o options) *server {
 	}
 	s.api = must(api.New(cfg, api.Parts{
 		Store: s.store, Bus: bus, Broker: s.broker, Tokens: s.tokens, Visitors: must(stream.NewSealer(secrets, "visitor")),
-		Verifier: must(hull.NewVerifier(verify)), Hull: client, Registry: s.registry,
+		Verifier: must(hull.NewVerifier(verify)), Hull: client, Firehose: firehose, Registry: s.registry,
 		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: s.now,
 	}))
 	s.registry.MustRegister(s.api.Metrics()...)
 	s.registry.MustRegister(s.broker.Metrics()...)
+	s.registry.MustRegister(firehose.Metrics()...)
 	if s.clustered {
 		s.registry.MustRegister(s.bus.Metrics()...)
 		s.api.SetCountWait(5 * time.Second)
@@ -165,6 +189,7 @@ func start(t *testing.T, o options) *server {
 			s.api.SetRenewEach(o.life)
 		}
 	}
+	s.runs(firehose.Run)
 	s.run()
 	web := httptest.NewUnstartedServer(s.api.Handler())
 	web.Listener = must(reactor.Listen(web.Listener.(*net.TCPListener), api.StreamPath, web.Config))
@@ -179,23 +204,30 @@ func start(t *testing.T, o options) *server {
 
 // run keeps the server in touch with others, as long as it is there.
 func (s *server) run() {
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := s.api.Run(ctx); err != nil {
-			s.t.Error(err)
-		}
-	})
-	s.t.Cleanup(func() {
-		stop()
-		running.Wait()
-	})
+	s.stop = s.runs(s.api.Run)
 	s.api.Prepared()
 	storetest.Eventually(s.t, "the node is ready", func() bool {
 		w := httptest.NewRecorder()
 		s.api.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 		return w.Code == http.StatusOK
 	})
+}
+
+// runs runs what has to, until the server has been closed or it is stopped.
+func (s *server) runs(run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	s.t.Cleanup(stop)
+	return stop
 }
 
 func apply[T any](change func(*T), to *T) {
@@ -229,17 +261,7 @@ func (s *server) putConnector(o options) {
 // react runs a reactor, as in production, until the server has been closed.
 func (s *server) react() *stream.Reactor {
 	reactor := must(stream.NewReactor(s.broker))
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := reactor.Run(ctx); err != nil {
-			s.t.Error(err)
-		}
-	})
-	s.t.Cleanup(func() {
-		stop()
-		running.Wait()
-	})
+	s.runs(reactor.Run)
 	return reactor
 }
 
@@ -285,6 +307,9 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// call is a request that Hull got.
+type call struct{ path, token, body string }
 
 // reply is an answer, read.
 type reply struct {
@@ -459,7 +484,7 @@ func (s *server) notification(channel, connector string, messages ...string) rep
 	if connector != "" {
 		connector = `"connector":` + connector + `,`
 	}
-	body := `{"notification_id":"n-` + strings.ReplaceAll(s.t.Name(), "/", "-") + `","configuration":{"id":"` + ship + `","organization":"` + org + `","secret":"` + secret + `"},` +
+	body := `{"notification_id":"` + rand.Text() + `","configuration":{"id":"` + ship + `","organization":"` + org + `","secret":"` + secret + `"},` +
 		connector + `"channel":"` + channel + `","messages":[` + strings.Join(messages, ",") + `]}`
 	r := s.notify([]byte(body))
 	if r.status != http.StatusOK {

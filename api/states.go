@@ -20,7 +20,7 @@ func (s *Server) states(messages []hull.Message, accepted time.Time) (users []st
 	last := make(map[string]int, len(messages)) // where a user stands
 	for i := range messages {
 		m := &messages[i]
-		u := stored(m)
+		u := s.stored(m)
 		u.Accepted = accepted
 		if s.cluster == nil {
 			of[i] = i

@@ -19,12 +19,28 @@ func getOpenAPI(c *gin.Context) {
 	c.Data(http.StatusOK, "application/yaml", text)
 }
 
+// playHull is the path below which development mode's pretend Hull is played.
+const playHull = "/demo/hull"
+
 // getDemo answers the demonstration page of development mode.
-func getDemo(c *gin.Context) {
+func (s *Server) getDemo(c *gin.Context) {
+	if strings.HasPrefix(c.Request.URL.Path, playHull+"/") {
+		s.play(c)
+		return
+	}
 	c.Header("Content-Security-Policy", "default-src 'self'")
 	c.Header("Cache-Control", "no-cache")
 	demo, _ := fs.Sub(static.FS, "demo") // it is there: embed
 	http.StripPrefix("/demo", http.FileServerFS(demo)).ServeHTTP(c.Writer, c.Request)
+}
+
+// play has the pretend Hull of development mode do something.
+func (s *Server) play(c *gin.Context) {
+	if s.playedHull == nil || !strings.HasPrefix(c.Request.URL.Path, playHull+"/") {
+		s.fail(c, newProblem("not_found", "No route has this path."))
+		return
+	}
+	http.StripPrefix(playHull, s.playedHull).ServeHTTP(c.Writer, c.Request)
 }
 
 // getDocs answers a document by its name without .md: /docs/errors/token_expired

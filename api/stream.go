@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -132,19 +133,51 @@ func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 		return g, nil, newProblem("token_expired", "Ask for a new token.")
 	}
 	s.track(connectionCheck)
+	conn, err := s.grantor(c, g)
+	return g, conn, err
+}
+
+// grantor is the connector of a grant, if the page that asks may use both.
+func (s *Server) grantor(c *gin.Context, g stream.Grant) (*connector, error) {
 	if origin := c.GetHeader("Origin"); origin != "" && origin != g.Origin {
-		return g, nil, newProblem("origin_not_allowed", "The token was made for another origin.")
+		return nil, newProblem("origin_not_allowed", "The token was made for another origin.")
 	}
 	conn, err := s.connectors.find(c.Request.Context(), g.Connector)
 	if errors.Is(err, errUnknownConnector) {
-		return g, nil, newProblem("token_invalid", "Its connector is not there any more.")
+		return nil, newProblem("token_invalid", "Its connector is not there any more.")
 	} else if err != nil {
-		return g, nil, err
+		return nil, err
 	}
 	if !conn.current().AllowsOrigin(g.Origin) {
-		return g, nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin any more.")
+		return nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin any more.")
 	}
-	return g, conn, nil
+	if !s.counts(conn, grantProof(g)) {
+		return nil, newProblem("token_invalid", "What it was given for does not count as proof any more: ask for a new token.")
+	}
+	return conn, nil
+}
+
+// grantProof yields the topics of a grant, and whether each is signed.
+func grantProof(g stream.Grant) iter.Seq2[string, bool] {
+	return func(yield func(string, bool) bool) {
+		for _, t := range g.Topics {
+			if !yield(t.Name, t.Signed) {
+				return
+			}
+		}
+	}
+}
+
+// counts tells whether all that was proven would still count: settings may ask for more
+// than they did.
+func (s *Server) counts(conn *connector, proven iter.Seq2[string, bool]) bool {
+	policy := s.policy(conn.id, conn.current())
+	for name, signed := range proven {
+		if topic, err := hull.ParseTopic(name); err != nil || !policy.Counts(topic, signed) {
+			return false
+		}
+	}
+	return true
 }
 
 // subscribe admits a stream and enters it into the index.
@@ -298,6 +331,7 @@ func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err
 		return "not_found", hull.ErrNotFound // a connector that does not stand on Hull
 	}
 	report, err := s.hull.UserReport(ctx, cred, provenTopics(o.grant))
+	s.markAnswer(o.conn, err)
 	if errors.Is(err, hull.ErrNotFound) {
 		return "not_found", err
 	} else if err != nil {
@@ -307,20 +341,39 @@ func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err
 	if err != nil {
 		return "failed", err
 	}
-	user := stored(&m)
+	user := s.stored(&m)
 	rank := slices.IndexFunc(o.grant.Topics, func(t stream.Topic) bool { return slices.Contains(user.Topics, t.Name) })
 	if rank < 0 {
 		return "foreign", hull.ErrNotFound
 	}
-	if err := s.keep(ctx, o, user, &m, rank); err != nil {
+	erased, err := s.wasErased(ctx, o.conn.id, m.UserID)
+	if erased {
+		return "erased", hull.ErrNotFound
+	}
+	if err == nil {
+		err = s.keep(ctx, o, &m, rank)
+	}
+	if err != nil {
 		return "failed", err
 	}
 	return "found", nil
 }
 
+// wasErased tells whether a user was erased, and is not to be brought back by what
+// Hull may have yet.
+func (s *Server) wasErased(ctx context.Context, connectorID, userID string) (bool, error) {
+	known, err := s.store.Snapshots(ctx, connectorID, []string{userID})
+	if err != nil || len(known) == 0 {
+		return false, err
+	}
+	m, err := hull.ParseState(known[0].State)
+	return err == nil && m.IsErased(s.now()), err
+}
+
 // keep stores what Hull answered, so that the next page need not ask, and shows
 // it to sub. When the store has something newer by now, that is shown.
-func (s *Server) keep(ctx context.Context, o *opening, user store.User, m *hull.Message, rank int) error {
+func (s *Server) keep(ctx context.Context, o *opening, m *hull.Message, rank int) error {
+	user := s.stored(m)
 	written, err := s.store.Put(ctx, o.conn.id, []store.User{user})
 	if err != nil {
 		return err
@@ -329,6 +382,6 @@ func (s *Server) keep(ctx context.Context, o *opening, user store.User, m *hull.
 		_, err := s.tellSnapshot(ctx, o)
 		return err
 	}
-	s.follow(o, state{message: m, version: written[0].Version, topics: user.Topics}, rank, stream.ID{})
+	s.follow(o, state{message: m, version: written[0].Version, topics: leading(user, written[0])}, rank, stream.ID{})
 	return nil
 }

@@ -70,7 +70,7 @@ func TestStreamAnswers(t *testing.T) {
 }
 
 // The order of events of a stream about which nothing is known, in Hull neither.
-func TestNothingCached(t *testing.T) {
+func TestC10NothingCached(t *testing.T) {
 	s := start(t, options{})
 	l := s.listen(s.token(`{"claims":{"anonymous_id":["` + anonymous + `","other-0123456789abcdef"],"email":"ada@harbor.example"}}`))
 	e := l.expect("cache.miss")
@@ -89,7 +89,7 @@ func TestNothingCached(t *testing.T) {
 	}
 }
 
-func TestLookUpInHull(t *testing.T) {
+func TestC9LookUpInHull(t *testing.T) {
 	s := start(t, options{})
 	report := `{"id":"u1","email":"ada@harbor.example","anonymous_ids":["` + anonymous + `"],"traits_plan":"pro","segments":[{"id":"vip","name":"VIP"}],"account":{"name":"Harbor","secret":1}}`
 	if err := s.hull.PutReport(ship, []byte(report)); err != nil {
@@ -156,7 +156,7 @@ func sameJSON(t *testing.T, got []byte, want string) bool {
 	return fmt.Sprint(decodeNumbers(t, got)) == fmt.Sprint(decodeNumbers(t, []byte(want)))
 }
 
-func TestResume(t *testing.T) {
+func TestC4Resume(t *testing.T) {
 	s := start(t, options{})
 	s.update(userMessage("u1", `"plan":"pro"`, anonymousIDs(anonymous)))
 	token := s.token(claim("anonymous_id", anonymous))
@@ -182,7 +182,7 @@ func TestResume(t *testing.T) {
 
 // An update reaches a stream once, however many of its topics match, and never
 // by an identifier of another kind.
-func TestOnceAndByKind(t *testing.T) {
+func TestA9OnceAndByKind(t *testing.T) {
 	s := start(t, options{noHull: true, config: func(c *api.Config) { c.Identity.Verification = "off" }})
 	all := s.listen(s.token(`{"claims":{"id":"u1","external_id":"7","email":"ADA@harbor.example","anonymous_id":["` + anonymous + `"]}}`))
 	kind := s.listen(s.token(claim("external_id", "ada@harbor.example")))
@@ -228,7 +228,7 @@ func TestFollowing(t *testing.T) {
 	}
 }
 
-func TestPrivate(t *testing.T) {
+func TestB11Private(t *testing.T) {
 	s := start(t, options{noHull: true, private: `{"whitelisted_domains":["www.harbor.example"],"synchronized_segments":["vip"],"public_traits":["plan"]}`})
 	in := userMessage("u1", `"plan":"pro"`, anonymousIDs(anonymous))
 	out := strings.Replace(in, `{"id":"vip","name":"VIP"}`, "", 1)
@@ -309,7 +309,7 @@ func TestTooLarge(t *testing.T) {
 	l.expect("user.update")
 }
 
-func TestStreamLimits(t *testing.T) {
+func TestC20StreamLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		limit  func(*api.Config)
 		status int
@@ -378,7 +378,7 @@ func TestReadTimeout(t *testing.T) {
 	l.expect("user.update")
 }
 
-func TestRestartServesWhatWasKnown(t *testing.T) {
+func TestC5RestartServesWhatWasKnown(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("before", func(t *testing.T) {
 		s := start(t, options{directory: dir})
@@ -433,7 +433,7 @@ func TestScript(t *testing.T) {
 	}
 }
 
-func TestStreamsEndWithTheServer(t *testing.T) {
+func TestE7StreamsEndWithTheServer(t *testing.T) {
 	s := start(t, options{noHull: true})
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
 	s.drain()
@@ -447,4 +447,44 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	if r := s.do("GET", "/readyz", ""); r.status != http.StatusServiceUnavailable {
 		t.Errorf("readyz while stopping: got %d", r.status)
 	}
+}
+
+// A connector that asks for more proof than it did asks it of open streams, and of tokens
+// that it has given.
+func TestA1MoreProofIsAskedOfOpenStreams(t *testing.T) {
+	const key = "the site's identity secret"
+	s := start(t, options{noHull: true, private: `{"whitelisted_domains":["www.harbor.example"],"public_traits":["plan"],"identity_verification":"off","identity_secret":"` + key + `"}`})
+	s.update(userMessage("ceo", plan("pro"), `"email":"ceo@harbor.example"`, anonymousIDs(anonymous)))
+	claimed, signed := s.token(claim("email", "ceo@harbor.example")), s.token(`{"identity_token":"`+identityToken(key, jwt.MapClaims{"email": "ceo@harbor.example"})+`"}`)
+	possessed := s.token(claim("anonymous_id", anonymous))
+	stranger, known, browser := s.listen(claimed), s.listen(signed), s.listen(possessed)
+	for _, l := range []*listener{stranger, known, browser} {
+		l.expectPlan("pro")
+	}
+	ask := func(verification, at string) {
+		s.notification("ship:update", `{"id":"`+ship+`","updated_at":"2026-01-0`+at+`T00:00:00Z","private_settings":{"whitelisted_domains":["www.harbor.example"],"public_traits":["plan"],
+			"identity_verification":"`+verification+`","identity_secret":"`+key+`"}}`)
+	}
+	ended := func(l *listener, token string) {
+		t.Helper()
+		for e := l.next(); string(e.Event) != "close"; e = l.next() {
+			if string(e.Event) == "user.update" && strings.Contains(string(e.Data), "secret") {
+				t.Errorf("got %s", e.Data)
+			}
+		}
+		if r := s.do("GET", "/api/v1/stream?token="+token, ""); r.status != 401 || r.code() != "token_invalid" {
+			t.Errorf("again: got %d %s", r.status, r.body)
+		}
+	}
+	ask("possession", "1")
+	s.update(userMessage("ceo", plan("secret"), `"email":"ceo@harbor.example"`, anonymousIDs(anonymous)))
+	ended(stranger, claimed)
+	for e := browser.next(); !strings.Contains(string(e.Data), "secret"); e = browser.next() {
+	}
+	ask("signed", "2")
+	ended(browser, possessed)
+	s.update(userMessage("ceo", plan("last"), `"email":"ceo@harbor.example"`))
+	for e := known.next(); !strings.Contains(string(e.Data), "last"); e = known.next() {
+	}
+	s.listen(signed).expectPlan("last")
 }

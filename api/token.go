@@ -21,17 +21,7 @@ type tokenRequest struct {
 	IdentityToken string          `json:"identity_token"`
 	UserHash      string          `json:"user_hash"`
 	VisitorKey    string          `json:"visitor_key"`
-	Page          *page           `json:"page"`
-}
-
-// page is the page view that the token request is.
-type page struct {
-	URL       string `json:"url"`
-	Title     string `json:"title"`
-	Referrer  string `json:"referrer"`
-	LocalTime string `json:"local_time"`
-	Tab       string `json:"tab"`
-	View      string `json:"view"`
+	Page          *pageView       `json:"page"`
 }
 
 // tokenResponse is its answer.
@@ -78,6 +68,7 @@ func (s *Server) token(c *gin.Context) (*tokenResponse, error) {
 	settings := conn.current()
 	s.track(connectionCheck)
 	if !settings.AllowsOrigin(origin) {
+		s.mark(conn, markRefused)
 		return nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin.")
 	}
 	req, err := s.readTokenRequest(c)
@@ -88,9 +79,13 @@ func (s *Server) token(c *gin.Context) (*tokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.grant(conn.id, origin, req.VisitorKey, proof)
+	answer, g, err := s.grant(conn.id, origin, req.VisitorKey, proof)
 	if err != nil {
 		return nil, err
+	}
+	s.mark(conn, markLetIn)
+	if req.Page != nil {
+		s.pageOfToken(c, conn, g, req.Page)
 	}
 	answer.StreamURL = s.publicURL(c) + "/api/v1/stream"
 	return answer, nil
@@ -122,21 +117,27 @@ func (s *Server) prove(req *tokenRequest, connectorID string, settings *hull.Set
 	if err != nil {
 		return hull.Proof{}, err
 	}
+	policy := s.policy(connectorID, settings)
+	policy.Limits = limits
+	return hull.Prove(claims, req.IdentityToken, req.UserHash, policy, s.now())
+}
+
+// policy says which claims count for a connector.
+func (s *Server) policy(connectorID string, settings *hull.Settings) hull.Policy {
 	verification := settings.Verification()
 	if verification == "" {
 		verification = s.cfg.Identity.Verification
 	}
-	return hull.Prove(claims, req.IdentityToken, req.UserHash, hull.Policy{
+	return hull.Policy{
 		Verification:       verification,
 		Secrets:            settings.IdentitySecrets(),
 		PossessionServices: s.cfg.Identity.PossessionServices,
 		Connector:          connectorID,
-		Limits:             limits,
-	}, s.now())
+	}
 }
 
 // grant seals what was proven.
-func (s *Server) grant(connectorID, origin, visitorKey string, proof hull.Proof) (*tokenResponse, error) {
+func (s *Server) grant(connectorID, origin, visitorKey string, proof hull.Proof) (*tokenResponse, stream.Grant, error) {
 	now := s.now()
 	g := stream.Grant{Connector: connectorID, Origin: origin, Issued: now, Expires: now.Add(s.cfg.Stream.TokenTTL)}
 	answer := &tokenResponse{
@@ -151,10 +152,10 @@ func (s *Server) grant(connectorID, origin, visitorKey string, proof hull.Proof)
 	answer.Visitor = g.Visitor
 	token, err := s.tokens.SealGrant(g)
 	if err != nil {
-		return nil, newProblem("invalid_claims", "The claims are too long for a token.")
+		return nil, g, newProblem("invalid_claims", "The claims are too long for a token.")
 	}
 	answer.Token = token
-	return answer, nil
+	return answer, g, nil
 }
 
 // publicURL is the configured one, or the address that c's client asked.

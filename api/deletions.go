@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"hullbeam/hull"
+)
+
+// takeDeletions erases the users whom a notification says are deleted.
+func (s *Server) takeDeletions(ctx context.Context, conn *connector, n *hull.Notification, accepted time.Time) error {
+	ids, skipped := n.Deleted()
+	if skipped > 0 {
+		s.metrics.updates.WithLabelValues("invalid").Add(float64(skipped))
+		s.log.Warn("deletions of nobody skipped", "connector", conn.id, "count", skipped)
+	}
+	if err := s.forgetViews(ctx, conn, ids); err != nil {
+		return err
+	}
+	return s.erase(ctx, conn, ids, accepted)
+}
+
+// forgetViews drops what waits for Hull of users who are to be erased: it would create
+// them again. What led to them is known only until then.
+func (s *Server) forgetViews(ctx context.Context, conn *connector, userIDs []string) error {
+	snapshots, err := s.store.Snapshots(ctx, conn.id, userIDs)
+	if err != nil {
+		return fmt.Errorf("reading whose page views are to be forgotten, of %d users: %w", len(userIDs), err)
+	}
+	var topics []hull.Topic
+	for _, snap := range snapshots {
+		for _, name := range snap.Topics {
+			if topic, err := hull.ParseTopic(name); err == nil {
+				topics = append(topics, topic)
+			}
+		}
+	}
+	if len(topics) > 0 {
+		s.firehose.Forget(conn.id, topics)
+	}
+	return nil
+}
+
+// erase forgets users but for their ids, so that what is older does not bring them
+// back, and tells their pages. at is when they were erased.
+func (s *Server) erase(ctx context.Context, conn *connector, userIDs []string, at time.Time) error {
+	slices.Sort(userIDs)
+	left := slices.Compact(userIDs)
+	count := len(left)
+	for range storeTries {
+		if len(left) == 0 {
+			break
+		}
+		var err error
+		if left, err = s.eraseAll(ctx, conn, left, at); err != nil {
+			return err
+		}
+	}
+	if len(left) > 0 {
+		return errContended
+	}
+	if count > 0 {
+		s.log.Info("users erased", "connector", conn.id, "count", count)
+	}
+	return nil
+}
+
+// eraseAll erases users, and returns those of whom something newer was stored meanwhile.
+// An erasure is never older than the state that it erases, which may be of a clock that
+// is ahead.
+func (s *Server) eraseAll(ctx context.Context, conn *connector, userIDs []string, at time.Time) (left []string, err error) {
+	snapshots, err := s.store.Snapshots(ctx, conn.id, userIDs)
+	if err != nil {
+		return nil, fmt.Errorf("reading %d users to be erased: %w", len(userIDs), err)
+	}
+	stateAt := make(map[string]time.Time, len(snapshots))
+	for _, snap := range snapshots {
+		stateAt[snap.UserID] = snap.StateAt
+	}
+	messages := make([]hull.Message, len(userIDs))
+	for i, id := range userIDs {
+		messages[i] = hull.Erased(id, later(at, stateAt[id]))
+	}
+	users, of := s.states(messages, at)
+	for i := range users {
+		users[i].Erased = true
+	}
+	written, err := s.putStates(ctx, conn, messages, users, of, at)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range written {
+		if w.Stale {
+			left = append(left, users[i].ID)
+		}
+	}
+	return left, nil
+}

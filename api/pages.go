@@ -1,0 +1,244 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gin-gonic/gin"
+
+	"hullbeam/hull"
+	"hullbeam/stream"
+)
+
+// pageView is what a page tells of being looked at (docs/protocol.md).
+type pageView struct {
+	URL       string `json:"url"`
+	Title     string `json:"title"`
+	Referrer  string `json:"referrer"`
+	LocalTime string `json:"local_time"`
+	Tab       string `json:"tab"`
+	View      string `json:"view"`
+}
+
+// pageRequest is what a page posts when it is looked at, or left.
+type pageRequest struct {
+	Token string   `json:"token"`
+	Gone  bool     `json:"gone"`
+	view  pageView // whose members are beside these
+}
+
+// What a page view may have, in bytes.
+const (
+	maxPageURL = 4096
+	maxTitle   = 1024
+	maxViewID  = 64
+)
+
+// check reports what is wrong with a page view of an origin.
+func (p *pageView) check(origin string) error {
+	u, err := url.Parse(p.URL)
+	switch {
+	case len(p.URL) > maxPageURL || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return wrong("/url", fmt.Sprintf("must be an http or https URL of at most %d bytes", maxPageURL))
+	case originOf(u) != strings.ToLower(origin):
+		return wrong("/url", "must be of the token's origin")
+	case len(p.Title) > maxTitle:
+		return wrong("/title", fmt.Sprintf("is longer than %d bytes", maxTitle))
+	case len(p.Referrer) > maxPageURL:
+		return wrong("/referrer", fmt.Sprintf("is longer than %d bytes", maxPageURL))
+	}
+	if p.LocalTime != "" {
+		if _, err := time.Parse(time.RFC3339, p.LocalTime); err != nil || len(p.LocalTime) > maxViewID {
+			return wrong("/local_time", "must be RFC 3339, with an offset")
+		}
+	}
+	return p.checkIDs()
+}
+
+// checkIDs is what also holds for a page that is left.
+func (p *pageView) checkIDs() error {
+	for _, id := range []struct{ name, value string }{{"tab", p.Tab}, {"view", p.View}} {
+		if id.value != "" && !saneID(id.value) {
+			return wrong("/"+id.name, fmt.Sprintf("must be at most %d of A-Za-z0-9._-", maxViewID))
+		}
+	}
+	return nil
+}
+
+func wrong(pointer, detail string) *problem {
+	return newProblem("invalid_request", "A value cannot be used.").at(pointer, detail)
+}
+
+// originOf is the origin of a page, as its browser sends it.
+func originOf(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	switch port := ":" + u.Port(); {
+	case u.Scheme == "https" && port == ":443", u.Scheme == "http" && port == ":80":
+		host = strings.TrimSuffix(host, port)
+	}
+	return u.Scheme + "://" + host
+}
+
+// bare is an address without what may say more of a visitor than where they are: its
+// query, its fragment, and its user. "" for what is no web page.
+func bare(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+}
+
+func (s *Server) postPage(c *gin.Context) {
+	if err := s.page(c); err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.Status(http.StatusAccepted)
+}
+
+// refuse is reject for a request that is no step on the way to a stream.
+func (s *Server) refuse(c *gin.Context, err error) {
+	s.metrics.rejects.WithLabelValues(problemOf(err).Code).Inc()
+	s.fail(c, err)
+}
+
+// page takes a page view.
+func (s *Server) page(c *gin.Context) error {
+	req, err := s.readPage(c)
+	if err != nil {
+		return err
+	}
+	g, conn, err := s.visitGrant(c, req.Token)
+	if err != nil {
+		return err
+	}
+	result := "ended"
+	if req.Gone {
+		err = req.view.checkIDs()
+	} else {
+		result, err = s.takeView(c, conn, g, &req.view)
+	}
+	s.countView(result, err)
+	return err
+}
+
+func (s *Server) readPage(c *gin.Context) (*pageRequest, error) {
+	body, err := s.readBrowserBody(c)
+	if err != nil {
+		return nil, err
+	}
+	return parsePage(body)
+}
+
+// parsePage reads the body of a page view. The error is a problem.
+func parsePage(body []byte) (*pageRequest, error) {
+	req := &pageRequest{}
+	if err := decode(body, "invalid_request", req); err != nil {
+		return nil, err
+	}
+	return req, decode(body, "invalid_request", &req.view)
+}
+
+// visitGrant reads a token that need not open a stream any more.
+func (s *Server) visitGrant(c *gin.Context, token string) (stream.Grant, *connector, error) {
+	g, err := s.tokens.OpenGrant(token)
+	if err != nil {
+		return g, nil, err
+	}
+	if !s.now().Before(g.Issued.Add(s.cfg.Stream.VisitWindow)) {
+		return g, nil, newProblem("token_expired", "Ask for a new token.")
+	}
+	conn, err := s.grantor(c, g)
+	return g, conn, err
+}
+
+// pageOfToken takes the page view that a token request is. It refuses nothing: the
+// page gets its token whatever it says of itself.
+func (s *Server) pageOfToken(c *gin.Context, conn *connector, g stream.Grant, p *pageView) {
+	s.countView(s.takeView(c, conn, g, p))
+}
+
+// takeView tells Hull of a page view, if the connector asks for it. result is counted,
+// or repeated when it was before.
+func (s *Server) takeView(c *gin.Context, conn *connector, g stream.Grant, p *pageView) (result string, err error) {
+	if err := p.check(g.Origin); err != nil {
+		return "", err
+	}
+	if err := s.admitVisitor(g); err != nil {
+		return "", err
+	}
+	key := newViewKey(g, p.View)
+	if !s.views.add(key) {
+		return "repeated", nil
+	}
+	if about, ok := s.about(c, conn, g); ok {
+		s.firehose.Track(about, p.event(key))
+	}
+	return "counted", nil
+}
+
+// admitVisitor takes one of a visitor's allowance.
+func (s *Server) admitVisitor(g stream.Grant) error {
+	if wait, ok := s.visitorRates.allow(g.Visitor, s.now()); !ok {
+		return newProblem("rate_limited", "Too many page views and emails of this visitor.").after(wait)
+	}
+	return nil
+}
+
+// countView counts what became of a page view: result, unless it was refused.
+func (s *Server) countView(result string, err error) {
+	switch {
+	case err == nil:
+	case problemOf(err).Code == "rate_limited":
+		result = "limited"
+	default:
+		result = "invalid"
+	}
+	s.metrics.pageViews.WithLabelValues(result).Inc()
+}
+
+// shown leaves out of a text what has no look of its own: controls, and what has other
+// characters run the other way, with which a text shows as another one.
+func shown(r rune) rune {
+	if unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' {
+		return -1
+	}
+	return r
+}
+
+// event is the page view as Hull is told it.
+func (p *pageView) event(key viewKey) hull.Event {
+	properties := map[string]any{}
+	if title := strings.Map(shown, p.Title); title != "" {
+		properties["title"] = title
+	}
+	if p.LocalTime != "" {
+		properties["local_time"] = p.LocalTime
+	}
+	return hull.Event{Name: "page", ID: key.eventID(), URL: bare(p.URL), Referrer: bare(p.Referrer), Properties: properties}
+}
+
+// about says whom Hull is told of, and as whom. ok is false when it is to be told
+// nothing: the connector does not ask for it or does not stand on Hull, or the visitor
+// has proven too little to be told of.
+func (s *Server) about(c *gin.Context, conn *connector, g stream.Grant) (about hull.About, ok bool) {
+	settings, credentials := conn.current(), conn.credentials()
+	if !settings.TracksPageViews() || credentials.Organization == "" {
+		return hull.About{}, false
+	}
+	var proof hull.Proof
+	for _, t := range g.Topics {
+		if topic, err := hull.ParseTopic(t.Name); err == nil {
+			proof.Topics, proof.Signed = append(proof.Topics, topic), append(proof.Signed, t.Signed)
+		}
+	}
+	claims := s.policy(conn.id, settings).Vouched(proof)
+	return hull.About{
+		Credentials: credentials, Claims: claims, RequestID: c.GetString(requestIDKey), At: s.now(),
+	}, !claims.Empty()
+}

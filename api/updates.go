@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"hullbeam/hull"
+	"hullbeam/store"
+)
+
+// takeUsers stores the users of messages and publishes them: in one step those between
+// messages that tell of merges.
+func (s *Server) takeUsers(ctx context.Context, conn *connector, messages []hull.Message, skipped []hull.Skip, accepted time.Time) error {
+	for range skipped {
+		s.track(userStart, userFailed)
+		s.metrics.updates.WithLabelValues("invalid").Inc()
+	}
+	if len(skipped) > 0 {
+		first := skipped[0]
+		s.log.Warn("messages skipped", "connector", conn.id, "count", len(skipped), "first", first.Index, "reason", first.Reason)
+	}
+	for len(messages) > 0 {
+		n := nextMerge(messages)
+		if err := s.putUsers(ctx, conn, messages[:n], accepted); err != nil {
+			return err
+		}
+		if messages = messages[n:]; len(messages) > 0 {
+			if err := s.takeMerge(ctx, conn, &messages[0], accepted); err != nil {
+				return err
+			}
+			messages = messages[1:]
+		}
+	}
+	return nil
+}
+
+// putUsers stores the users of messages in one step and publishes them.
+func (s *Server) putUsers(ctx context.Context, conn *connector, messages []hull.Message, accepted time.Time) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	users, of := s.states(messages, accepted)
+	_, err := s.putStates(ctx, conn, messages, users, of, accepted)
+	return err
+}
+
+// putStates stores what states has made of messages, and publishes it.
+func (s *Server) putStates(ctx context.Context, conn *connector, messages []hull.Message, users []store.User, of []int, accepted time.Time) ([]store.Written, error) {
+	written, err := s.store.Put(ctx, conn.id, users)
+	if err != nil {
+		return nil, fmt.Errorf("keeping %d users: %w", len(users), err)
+	}
+	if s.storeFails.Load() && s.storeFails.Swap(false) {
+		s.log.Info("the store works again")
+	}
+	conn.mu.RLock()
+	defer conn.mu.RUnlock()
+	for i, at := range of {
+		s.track(userStart)
+		result := "stale"
+		switch {
+		case at < 0 || written[at].Stale:
+		case s.cluster != nil:
+			result = "published" // by the step that wrote it; it comes back over the bus
+		default:
+			result = s.publish(conn, state{
+				message: &messages[i], version: written[at].Version, topics: leading(users[at], written[at]), gone: written[at].Gone, accepted: accepted,
+			})
+		}
+		s.metrics.updates.WithLabelValues(result).Inc()
+	}
+	return written, nil
+}
+
+// leading are the topics that lead to a user who was put.
+func leading(u store.User, written store.Written) []string {
+	if len(written.Merged) == 0 {
+		return u.Topics
+	}
+	return bestFirst(slices.Concat(u.Topics, written.Merged))
+}
+
+// publish sends a state to the streams that follow its user. conn.mu is held by
+// the caller.
+func (s *Server) publish(conn *connector, st state) (result string) {
+	s.track(outgoingStart)
+	if !s.broker.Reaches(conn.id, st.topics) && !s.broker.Reaches(conn.id, st.gone) {
+		s.track(outgoingError) // the predecessors' "no rooms"
+		return "no_listener"
+	}
+	p, result := s.publication(conn, st)
+	if result == "private" {
+		s.track(outgoingSkip)
+		s.broker.Publish(conn.id, p)
+		return result
+	}
+	s.track(outgoingSend)
+	if s.broker.Publish(conn.id, p) == 0 && result == "sent" {
+		return "no_listener" // it follows somebody else, or has just left
+	}
+	s.track(outgoingSuccess)
+	return result
+}
