@@ -9,6 +9,7 @@ race=$!
 ci/lint.sh
 wait "$race"
 go test -race -timeout 10m $(go list ./... | grep -v /clustertest)
+ci/replay.sh # the fixtures, over HTTP
 go test -race -timeout 5m -skip Cluster ./api -redis # the same on Redis
 go test -race -timeout 5m ./clustertest # by itself: it measures how long things take
 # Those of stream and store, whose seeds have run above, would have SQLite compiled once more: make fuzz.
