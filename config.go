@@ -81,9 +81,10 @@ type RedisConfig struct {
 
 // HullConfig is everything about Hull.
 type HullConfig struct {
-	api.Hull          `mapstructure:",squash"`
-	hull.VerifyConfig `mapstructure:",squash"`
-	hull.ClientConfig `mapstructure:",squash"`
+	api.Hull            `mapstructure:",squash"`
+	hull.VerifyConfig   `mapstructure:",squash"`
+	hull.ClientConfig   `mapstructure:",squash"`
+	hull.FirehoseConfig `mapstructure:",squash"`
 }
 
 // Connector is a connector that is put in at start when it is unknown, or when
@@ -113,6 +114,7 @@ func DefaultConfig() Config {
 		Redis:   RedisConfig{store.DefaultRedisConfig(), api.DefaultCluster()},
 		Hull: HullConfig{
 			Hull: api.DefaultHull(), VerifyConfig: hull.DefaultVerifyConfig(), ClientConfig: hull.DefaultClientConfig(),
+			FirehoseConfig: hull.DefaultFirehoseConfig(),
 		},
 		Identity: api.DefaultIdentity(),
 		Stream:   stream.DefaultConfig(),

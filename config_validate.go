@@ -18,7 +18,9 @@ import (
 func (c Config) Validate() error {
 	for _, check := range []func() error{
 		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Log.validate,
-		c.Store.Validate, c.Redis.RedisConfig.Validate, c.Redis.Cluster.Validate, c.Hull.Hull.Validate, c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate,
+		c.Store.Validate, c.Redis.RedisConfig.Validate, c.Redis.Cluster.Validate,
+		c.Hull.Hull.Validate, c.validateOrganizations,
+		c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate, c.Hull.FirehoseConfig.Validate,
 		c.Identity.Validate, c.Stream.Validate, c.Limits.Validate, c.validateConnectors,
 	} {
 		if err := check(); err != nil {
@@ -97,6 +99,17 @@ func (l LogConfig) validate() error {
 	}
 	if l.Format != "text" && l.Format != "json" {
 		return fmt.Errorf("log.format: %q is out of range: text or json", l.Format)
+	}
+	return nil
+}
+
+// validateOrganizations keeps mocks of Hull, whose organizations have a port, out of
+// production.
+func (c Config) validateOrganizations() error {
+	for _, organization := range c.Hull.Organizations {
+		if strings.Contains(organization, ":") && c.Hull.VerifySignatures {
+			return fmt.Errorf("hull.organizations: %q is out of range: one with a port needs hull.verify_signatures: false", organization)
+		}
 	}
 	return nil
 }

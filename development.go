@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,14 +28,17 @@ type development struct {
 	ConnectorSecret string `json:"connector_secret"`
 	HullKey         string `json:"hull_key"` // PEM
 
-	key *hulltest.Key
+	key      *hulltest.Key
+	hull     *hulltest.Server // nil: only the keys were read
+	listener net.Listener     // hull's
 }
 
 // The connector of development mode.
 const (
 	demoConnector    = "demo"
 	demoOrganization = "demo.hullapp.io"
-	demoVisitor      = "demo-visitor-0001"
+	demoUser         = "demo-user"
+	demoVisitor      = "demo-visitor-0001"                  // demoUser's
 	demoKeyURL       = "https://demo.hullapp.io/public-key" // never fetched: the key is pinned
 	developmentFile  = "development.json"
 )
@@ -53,8 +58,8 @@ func prepareDevelopment(cfg *Config) (*development, error) {
 		cfg.Hull.SignatureMaxAge = 24 * time.Hour // the printed curl line stays good for a day
 	}
 	cfg.Hull.PublicKeys = append(cfg.Hull.PublicKeys, d.key.PublicPEM())
-	cfg.Connectors = append(cfg.Connectors, Connector{
-		ID: demoConnector, Secret: d.ConnectorSecret,
+	connector := Connector{
+		ID: demoConnector, Organization: demoOrganization, Secret: d.ConnectorSecret,
 		Settings: map[string]any{"script": ""},
 		PrivateSettings: map[string]any{
 			"whitelisted_domains": []string{"localhost", "127.0.0.1"},
@@ -62,8 +67,64 @@ func prepareDevelopment(cfg *Config) (*development, error) {
 			"public_segments":     []string{"vip"},
 			"public_events":       []string{"Signed Up", "Viewed Pricing"},
 		},
-	})
+	}
+	cfg.Connectors = append(cfg.Connectors, connector)
+	if err := d.startHull(connector); err != nil {
+		return nil, err
+	}
+	if cfg.Hull.APIURL == "" {
+		cfg.Hull.APIURL = d.hullURL()
+	}
 	return d, nil
+}
+
+// startHull makes a pretend Hull that has the connector and some people, on a port of
+// its own at this machine.
+func (d *development) startHull(c Connector) (err error) {
+	if d.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("the pretend Hull: %w", err)
+	}
+	d.hull = hulltest.NewServer(d.key)
+	d.hull.ServedAt(d.hullURL())
+	app, err := json.Marshal(map[string]any{
+		"id": c.ID, "name": "Hullbeam", "type": "ship", "settings": c.Settings, "private_settings": c.PrivateSettings,
+		"updated_at": "2026-01-01T00:00:00Z", // what was changed before a restart is newer, and stays
+	})
+	if err != nil {
+		return err
+	}
+	d.hull.PutConnector(hull.Credentials{ConnectorID: c.ID, Organization: c.Organization, Secret: c.Secret}, app)
+	for id, person := range demoPeople {
+		if err := d.hull.PutUser(id, person); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// playHull is by what the pretend Hull is played; nil in production.
+func (d *development) playHull() http.Handler {
+	if d == nil {
+		return nil
+	}
+	return hulltest.Control(d.hull)
+}
+
+func (d *development) hullURL() string { return "http://" + d.listener.Addr().String() }
+
+// demoPeople are whom the pretend Hull knows, by their ids.
+var demoPeople = map[string]hulltest.Change{
+	demoUser: {
+		User:    map[string]any{"anonymous_ids": []string{demoVisitor}, "name": "Ada", "email": "ada@example.com", "plan": "free"},
+		Account: map[string]any{"name": "Engines Ltd"},
+	},
+	"demo-user-2": {
+		User:    map[string]any{"anonymous_ids": []string{"demo-visitor-0002"}, "name": "Grace", "email": "grace@example.com", "external_id": "4711", "plan": "pro"},
+		Account: map[string]any{"name": "Compilers Inc"}, Enter: []string{"vip"},
+	},
+	"demo-user-3": {
+		User: map[string]any{"anonymous_ids": []string{"demo-visitor-0003"}, "name": "Linus", "plan": "free"},
+	},
 }
 
 // readDevelopment reads what an earlier start has made.
@@ -115,7 +176,8 @@ func (d *development) greet(w io.Writer, cfg Config) {
   admin key       %[3]s
 
 Try it, in another terminal. Get a token, open the event stream of a visitor, and
-(in a third) notify it of a change as Hull would:
+(in a third) notify it of a change as Hull would. That notification counts once:
+hullbeam notify, below, makes new ones.
 
 %[4]s
 
@@ -128,7 +190,12 @@ The same with hullbeam's own commands:
   %[7]s tail   --url %[2]s
   %[7]s notify --url %[2]s --data-dir %[8]s --trait plan=pro --segment vip
 
-`, buildVersion(), cfg.PublicURL, d.AdminKey, d.curlToken(cfg), d.curlStream(cfg), d.curlNotify(cfg), self(), cfg.DataDir)
+Or play Hull: a pretend one knows some people (%[2]s/demo/hull/) and
+tells of what you change. docs/start.md has more:
+
+  curl --json '{"user":{"plan":"team"},"enter":["vip"]}' %[2]s/demo/hull/users/%[9]s
+
+`, buildVersion(), cfg.PublicURL, d.AdminKey, d.curlToken(cfg), d.curlStream(cfg), d.curlNotify(cfg), self(), cfg.DataDir, demoUser)
 }
 
 // self is how this program was started: go run puts it into a directory of its own.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,7 +169,7 @@ func TestMetricsDocument(t *testing.T) {
 	n := documentedNode(t)
 	described := make(chan *prometheus.Desc, 100)
 	bus := stream.NewRedisBus(stream.BusConfig{}).Metrics() // which a node in development mode does not have
-	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), bus) {
+	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), n.firehose.Metrics(), bus) {
 		c.Describe(described)
 	}
 	close(described)
@@ -242,10 +244,11 @@ func documentedNode(t *testing.T) *node {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen, cfg.DataDir = "127.0.0.1:0", t.TempDir()
-	if _, err := prepareDevelopment(&cfg); err != nil {
+	dev, err := prepareDevelopment(&cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNode(t.Context(), cfg, true, slog.New(slog.DiscardHandler))
+	n, err := newNode(t.Context(), cfg, dev, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,4 +344,60 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatalf("no files %s: %v", pattern, err)
 	}
 	return files
+}
+
+// Every row of the predecessors' defects but the snippet's is in the table, and so are
+// the tests that it names in the tree.
+func TestDefectsDocument(t *testing.T) {
+	const file = "docs/decisions/0023-defects.md"
+	rows := map[string]bool{}
+	for _, cells := range tableLines(read(t, file)) {
+		if cells == nil || cells[0] == "Row" || cells[0] == "---" {
+			continue
+		}
+		for _, row := range expandRows(cells[0]) {
+			rows[row] = true
+		}
+		if len(cells) != 2 || len(cells[1]) < len("`TestA1`") {
+			t.Errorf("%s: %s says nothing", file, cells[0])
+		}
+	}
+	for group, n := range map[string]int{"A": 18, "B": 11, "C": 20, "E": 7} {
+		for i := range n {
+			if row := fmt.Sprint(group, i+1); !rows[row] {
+				t.Errorf("%s: no row %s", file, row)
+			}
+		}
+	}
+	var tests strings.Builder
+	for _, pattern := range []string{"*_test.go", "*/*_test.go", "*/*/*_test.go"} {
+		for _, name := range glob(t, pattern) {
+			tests.WriteString(read(t, name))
+		}
+	}
+	for _, name := range submatches(read(t, file), "`(Test[A-Za-z0-9]+)`") {
+		if !strings.Contains(tests.String(), "func "+name+"(") {
+			t.Errorf("%s names %s, which is nowhere", file, name)
+		}
+	}
+}
+
+// expandRows is "B1–B3, B11" as B1, B2, B3, B11.
+func expandRows(cell string) (rows []string) {
+	for part := range strings.SplitSeq(cell, ", ") {
+		first, last, ok := strings.Cut(part, "–")
+		if !ok {
+			rows = append(rows, part)
+			continue
+		}
+		from, err := strconv.Atoi(first[1:])
+		to, err2 := strconv.Atoi(last[1:])
+		if err != nil || err2 != nil {
+			return nil
+		}
+		for i := from; i <= to; i++ {
+			rows = append(rows, fmt.Sprint(first[:1], i))
+		}
+	}
+	return rows
 }

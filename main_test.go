@@ -137,7 +137,7 @@ func TestPrintedCurlLines(t *testing.T) {
 		t.Fatalf("not three lines:\n%s", said)
 	}
 	script := token + open + ` --no-progress-meter > stream &
-until grep -q user.error stream; do sleep 0.05; done
+until grep -q '"plan":"free"' stream; do sleep 0.05; done
 ` + notify + `
 until grep -q '"plan":"pro"' stream; do sleep 0.05; done
 kill $!
@@ -282,7 +282,7 @@ func TestStop(t *testing.T) {
 	last := ""
 	for lines := bufio.NewScanner(printed); lines.Scan(); {
 		last = lines.Text()
-		if strings.Contains(last, "user.error") {
+		if strings.Contains(last, "user.update") { // Hull was asked
 			p.cmd.Process.Signal(os.Interrupt)
 		}
 	}

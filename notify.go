@@ -53,7 +53,7 @@ hull.public_keys.`,
 	f.StringVar(&o.key, "key", "", "file with the private key in PEM (default: of development mode)")
 	f.StringVar(&o.dataDir, "data-dir", "./data", "where development mode keeps its keys")
 	f.StringVar(&o.file, "file", "", "send this notification, - for standard input, instead of making one of the flags below; it gets a new notification_id")
-	f.StringVar(&o.userID, "user-id", "", "the user's id in Hull (default demo-user)")
+	f.StringVar(&o.userID, "user-id", "", "the user's id in Hull (default "+demoUser+")")
 	f.StringVar(&o.email, "email", "", "the user's email")
 	f.StringVar(&o.externalID, "external-id", "", "the user's external id")
 	f.StringSliceVar(&o.anonymousIDs, "anonymous-id", nil, "an anonymous id of the user (default "+demoVisitor+")")
@@ -164,7 +164,7 @@ func (o notifyOptions) notification(d *development) (map[string]any, error) {
 	if len(o.anonymousIDs) == 0 {
 		o.anonymousIDs = []string{demoVisitor}
 	}
-	user["id"] = cmp.Or(o.userID, "demo-user")
+	user["id"] = cmp.Or(o.userID, demoUser)
 	user["anonymous_ids"] = o.anonymousIDs
 	for name, value := range map[string]string{"email": o.email, "external_id": o.externalID} {
 		if value != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func serve(ctx context.Context, cfg Config, warnings []string, std stdio) error 
 			return err
 		}
 	}
-	n, err := newNode(ctx, cfg, dev != nil, log)
+	n, err := newNode(ctx, cfg, dev, log)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func serve(ctx context.Context, cfg Config, warnings []string, std stdio) error 
 // node is a server with everything that it stands on.
 type node struct {
 	cfg         Config
-	development bool
+	development *development // nil: this is production
 	log         *slog.Logger
 	store       store.Store
 	shared      *store.Redis           // the store, if nodes share it; else nil
@@ -82,13 +83,14 @@ type node struct {
 	broker      *stream.Broker
 	api         *api.Server
 	hull        *hull.Client
+	firehose    *hull.Firehose
 	listener    *net.TCPListener
 	adminOnly   net.Listener // nil: operators are served with the others
 }
 
 // newNode builds a node: what stands below first.
-func newNode(ctx context.Context, cfg Config, development bool, log *slog.Logger) (*node, error) {
-	n := &node{cfg: cfg, development: development, log: log}
+func newNode(ctx context.Context, cfg Config, dev *development, log *slog.Logger) (*node, error) {
+	n := &node{cfg: cfg, development: dev, log: log}
 	for _, build := range []func(context.Context) error{n.bind, n.openStore, n.buildAPI} {
 		if err := build(ctx); err != nil {
 			n.close()
@@ -113,6 +115,9 @@ func (n *node) bind(context.Context) (err error) {
 	if at := n.listener.Addr().(*net.TCPAddr); n.cfg.PublicURL == "" && at.IP.IsLoopback() {
 		n.cfg.PublicURL = "http://" + at.String()
 	}
+	if n.development != nil {
+		return n.development.hull.Connect(demoConnector, n.cfg.PublicURL)
+	}
 	return nil
 }
 
@@ -123,6 +128,9 @@ func (n *node) close() {
 	}
 	if n.adminOnly != nil {
 		n.adminOnly.Close()
+	}
+	if n.development != nil {
+		n.development.listener.Close()
 	}
 	if n.hull != nil {
 		n.hull.Close()
@@ -153,6 +161,9 @@ func (n *node) buildAPI(context.Context) error {
 	if n.hull, err = hull.NewClient(asks); err != nil {
 		return err
 	}
+	if n.firehose, err = n.newFirehose(); err != nil {
+		return err
+	}
 	var bus func(stream.Listener) stream.Bus
 	if n.shared != nil {
 		if bus, err = n.redisBus(); err != nil {
@@ -161,12 +172,12 @@ func (n *node) buildAPI(context.Context) error {
 	}
 	registry := prometheus.NewRegistry()
 	n.api, err = api.New(api.Config{
-		PublicURL: n.cfg.PublicURL, AdminKeys: n.cfg.AdminKey, AdminApart: n.adminOnly != nil,
-		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development,
+		PublicURL: n.cfg.PublicURL, Version: buildVersion(), Secrets: n.cfg.Secret, AdminKeys: n.cfg.AdminKey, AdminApart: n.adminOnly != nil,
+		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development != nil,
 		Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
 	}, api.Parts{
 		Store: n.store, Bus: bus, Broker: n.broker, Tokens: tokens, Visitors: visitors,
-		Verifier: verifier, Hull: n.hull, Registry: registry, Log: n.log,
+		Verifier: verifier, Hull: n.hull, Firehose: n.firehose, PlayHull: n.development.playHull(), Registry: registry, Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -174,9 +185,17 @@ func (n *node) buildAPI(context.Context) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(n.broker.Metrics()...)
 	registry.MustRegister(n.api.Metrics()...)
+	registry.MustRegister(n.firehose.Metrics()...)
 	registry.MustRegister(n.busMetrics...)
 	n.warn()
 	return nil
+}
+
+func (n *node) newFirehose() (*hull.Firehose, error) {
+	cfg := n.cfg.Hull.FirehoseConfig
+	cfg.URL = cmp.Or(cfg.URL, hull.FirehoseURL(n.cfg.Hull.APIURL))
+	cfg.Domains, cfg.Version, cfg.Log = n.cfg.Hull.Organizations, buildVersion(), n.log
+	return hull.NewFirehose(cfg)
 }
 
 // warn says what an operator should know about the configuration.
@@ -208,12 +227,16 @@ func (n *node) run(ctx context.Context) error {
 	if n.adminOnly != nil {
 		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
 	}
+	if n.development != nil {
+		servers, listeners = append(servers, n.server(n.development.hull)), append(listeners, n.development.listener)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	// These go on until the last stream has been told of its end.
 	reacts, stopReactor := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return reactor.Run(reacts) })
 	group.Go(func() error { settle(ctx); return nil })
 	group.Go(func() error { return n.api.Run(reacts) })
+	group.Go(func() error { return n.firehose.Run(reacts) })
 	if n.shared != nil {
 		group.Go(func() error { return n.prepareRedis(ctx) })
 	}

@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"bench":                {},
 	"bench/floor":          {},
 	"api":                  {"docs", "hull", "static", "store", "stream"},
+	"ci/replay":            {"api", "hull", "hull/hulltest", "store", "stream", "stream/streamtest"},
 	"clustertest":          {},
 	"clustertest/balancer": {},
 	"deploy/compose":       {},
