@@ -6,7 +6,6 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -283,105 +282,4 @@ func provenTopics(g stream.Grant) []hull.Topic {
 		}
 	}
 	return topics
-}
-
-// lookUpFor is lookUp until the stream ends.
-func (s *Server) lookUpFor(ctx context.Context, o *opening) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	o.visit.lookup.Store(&cancel)
-	defer o.visit.lookup.Store(nil) // a stream outlives its request, which the context would keep
-	s.lookUp(ctx, o)
-}
-
-// lookUp asks Hull for the user of a stream about which nothing is cached, and
-// tells that stream alone. When Hull cannot be asked the page hears nothing: an
-// update may come yet.
-func (s *Server) lookUp(ctx context.Context, o *opening) {
-	s.track(fetchStart)
-	result, err := s.lookUpUser(ctx, o)
-	switch {
-	case ctx.Err() != nil:
-		return // the page has left
-	case err == nil:
-		s.track(fetchSuccess, outgoingSuccess)
-	case errors.Is(err, hull.ErrNotFound):
-		s.track(fetchError, outgoingError)
-		o.sub.Greet(notFound)
-	default:
-		s.track(fetchError, outgoingFetchError, clientFail)
-		if errors.Is(err, hull.ErrTimeout) {
-			s.track(clientTimeout)
-		}
-		if !s.hullFails.Swap(true) {
-			s.log.Warn("users cannot be looked up in Hull", "connector", o.conn.id, "error", err)
-		}
-	}
-	if result != "failed" && s.hullFails.Swap(false) {
-		s.log.Info("users can be looked up in Hull again")
-	}
-	s.metrics.lookups.WithLabelValues(result).Inc()
-}
-
-// lookUpUser returns hull.ErrNotFound when Hull knows nobody, or somebody else
-// than was proven.
-func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err error) {
-	cred := o.conn.credentials()
-	if cred.Organization == "" {
-		return "not_found", hull.ErrNotFound // a connector that does not stand on Hull
-	}
-	report, err := s.hull.UserReport(ctx, cred, provenTopics(o.grant))
-	s.markAnswer(o.conn, err)
-	if errors.Is(err, hull.ErrNotFound) {
-		return "not_found", err
-	} else if err != nil {
-		return "failed", err
-	}
-	m, err := hull.ParseReport(report)
-	if err != nil {
-		return "failed", err
-	}
-	user := s.stored(&m)
-	rank := slices.IndexFunc(o.grant.Topics, func(t stream.Topic) bool { return slices.Contains(user.Topics, t.Name) })
-	if rank < 0 {
-		return "foreign", hull.ErrNotFound
-	}
-	erased, err := s.wasErased(ctx, o.conn.id, m.UserID)
-	if erased {
-		return "erased", hull.ErrNotFound
-	}
-	if err == nil {
-		err = s.keep(ctx, o, &m, rank)
-	}
-	if err != nil {
-		return "failed", err
-	}
-	return "found", nil
-}
-
-// wasErased tells whether a user was erased, and is not to be brought back by what
-// Hull may have yet.
-func (s *Server) wasErased(ctx context.Context, connectorID, userID string) (bool, error) {
-	known, err := s.store.Snapshots(ctx, connectorID, []string{userID})
-	if err != nil || len(known) == 0 {
-		return false, err
-	}
-	m, err := hull.ParseState(known[0].State)
-	return err == nil && m.IsErased(s.now()), err
-}
-
-// keep stores what Hull answered, so that the next page need not ask, and shows
-// it to sub. When the store has something newer by now, that is shown.
-func (s *Server) keep(ctx context.Context, o *opening, m *hull.Message, rank int) error {
-	user := s.stored(m)
-	written, err := s.store.Put(ctx, o.conn.id, []store.User{user})
-	if err != nil {
-		return err
-	}
-	if written[0].Stale {
-		_, err := s.tellSnapshot(ctx, o)
-		return err
-	}
-	s.follow(o, state{message: m, version: written[0].Version, topics: leading(user, written[0])}, rank, stream.ID{})
-	return nil
 }
