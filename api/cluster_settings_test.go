@@ -116,3 +116,16 @@ func TestClusterSettingsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// The ids of notifications are Hull's: none is in the way of what nodes do one after the
+// other.
+func TestClusterNotificationsNamedAsWhatIsDone(t *testing.T) {
+	c := startNodes(t, 1, options{noHull: true})
+	s := c.all[0]
+	for i, id := range []string{"settings", "extract:", "sns:"} {
+		body := fmt.Sprintf(`{"notification_id":%q,"configuration":{"id":%q,"organization":%q,"secret":%q},"connector":%s,"channel":"ship:update","messages":[]}`,
+			id, ship, org, secret, settingsOf(fmt.Sprintf(`"plan","t%d"`, i), "", "www.harbor.example"))
+		wants(t, s.notify([]byte(body)), 200, "")
+	}
+	s.notification("ship:update", settingsOf(`"email"`, "", "www.harbor.example"))
+}

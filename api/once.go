@@ -53,12 +53,13 @@ func (s *Server) once(ctx context.Context, conn *connector, id string, body []by
 	return nil
 }
 
-// onceKey bounds an id, which may be as long as a body.
+// onceKey keeps the ids of notifications, which may be any text, apart from what else is
+// done once, and bounds them: one may be as long as a body.
 func onceKey(id string) string {
 	const most = 128
 	if len(id) <= most {
-		return id
+		return "notification:" + id
 	}
 	sum := sha256.Sum256([]byte(id))
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return "notification-sha256:" + hex.EncodeToString(sum[:])
 }
