@@ -1,4 +1,4 @@
-.PHONY: run test lint race fuzz soak bench
+.PHONY: run test lint race fuzz soak bench snippet
 run: ; go run .
 test: ; ci/test.sh
 lint: ; ci/lint.sh
@@ -6,3 +6,4 @@ race: ; go test -race ./...
 fuzz: ; ci/fuzz.sh 10m
 soak: ; ci/soak.sh
 bench: ; ci/bench.sh
+snippet: ; ci/snippet.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How the code reads: format, vet, modern idioms, staticcheck.
+# How the code reads: format, vet, modern idioms, staticcheck; and the snippet: its types,
+# its size, and that what is embedded is what the sources make.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unformatted=$(gofmt -l .)
@@ -10,3 +11,4 @@ fi
 go vet ./...
 go fix -diff ./...
 go tool -modfile=ci/tools.mod staticcheck ./...
+ci/snippet.sh --check

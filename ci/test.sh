@@ -8,7 +8,8 @@ go build -race ./... & # beside lint: compiling SQLite keeps one core busy for l
 race=$!
 ci/lint.sh
 wait "$race"
-go test -race -timeout 10m $(go list ./... | grep -v /clustertest)
+go test -race -timeout 10m $(go list ./... | grep -vE '/(clustertest|shiptest)$')
+ci/shiptest.sh # the page snippet, in node and in Chromium
 ci/replay.sh # the fixtures, over HTTP
 go test -race -timeout 5m -skip Cluster ./api -redis # the same on Redis
 go test -race -timeout 5m ./clustertest # by itself: it measures how long things take
