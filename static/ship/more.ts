@@ -1,0 +1,10 @@
+// What a page does not need first.
+
+export { push } from "./destinations";
+export { live } from "./life";
+export { offer } from "./offers";
+export { ownId } from "./own";
+export { onRoute } from "./routes";
+export { run } from "./script";
+export { share } from "./tabs";
+export { email, receipt, views } from "./visitor";

@@ -1,0 +1,105 @@
+// What the visitor does: page views, an email, what becomes of offers.
+
+import { attempt } from "./page";
+import type { Connection, More } from "./parts";
+import { optsOut } from "./privacy";
+import { onRoute } from "./routes";
+
+/** What is told: by whose token, to which route, and what. */
+type Message = [connection: Connection, path: string, body: object, visit?: number];
+
+/** What is to be told when there is a token: the latest. */
+let waiting: Message[] = [];
+const mostWaiting = 20;
+
+/** Connections that have had a token: where it is gone, consent is too, and nothing waits. */
+const had = new WeakSet<Connection>();
+
+/**
+ * Tells Hullbeam, without a preflight, without waiting, and though the page may be left.
+ * A beacon does so where fetch cannot. Elsewhere it is not as good: its Origin is null in
+ * pages whose Referrer-Policy is same-origin or stricter (Beacon, 3.1; Fetch, 3.1), and
+ * is refused.
+ */
+const tell = (...message: Message) => {
+  const [connection, path, body, visit = connection.visit()] = message;
+  const token = connection.token();
+  if (!token) {
+    if (!had.has(connection)) waiting = [...waiting, [connection, path, body, visit] as Message].slice(-mostWaiting);
+    return;
+  }
+  if (visit != connection.visit()) return; // somebody else is there now
+  had.add(connection);
+  const url = connection.endpoint + "/api/v1/" + path;
+  const text = JSON.stringify({ token, ...body });
+  attempt(() =>
+    "keepalive" in Request.prototype
+      ? fetch(url, { method: "POST", body: text, keepalive: true, credentials: "omit" }).catch(() => {})
+      : navigator.sendBeacon(url, text),
+  );
+};
+
+document.addEventListener("hull:status", () => {
+  const due = waiting;
+  waiting = [];
+  for (const message of due) tell(...message);
+});
+
+export const email: More["email"] = (connection, address) => tell(connection, "visitors/email", { email: address });
+
+export const receipt: More["receipt"] = (connection, offer, what) =>
+  tell(connection, `offers/${encodeURIComponent(offer)}/receipt`, { event: what });
+
+/** RFC 3339, as the clock on the wall has it: the offset is where every Date's text has it (ECMAScript, 21.4.4.41). */
+const localTime = (now = new Date()): string =>
+  new Date(+now - now.getTimezoneOffset() * 6e4).toISOString().slice(0, 19) + `${now}`.replace(/.*GMT(...)(..).*/, "$1:$2");
+
+/** Where the visitor is. Another fragment is the same place, unless it is an application's route. */
+const place = (): string => location.pathname + location.search + (/^#!?\//.test(location.hash) ? location.hash : "");
+
+/** The title of a view is read so late, in milliseconds, or when the page is left: applications set it a while after the route. */
+const titleWait = 1000;
+
+/** Connections whose views are told. */
+const viewed = new WeakSet<Connection>();
+
+export const views: More["views"] = (connection) => {
+  if (viewed.has(connection) || optsOut()) return;
+  viewed.add(connection);
+  const { tab } = connection;
+  let view = connection.view;
+  let count = 0;
+  let here = place();
+  let url = location.href;
+  let untold: object | undefined; // the view whose title may still come
+  let timer = 0;
+
+  const finish = () => {
+    clearTimeout(timer);
+    if (untold) tell(connection, "pages", { ...untold, title: document.title.slice(0, 300) });
+    untold = undefined;
+  };
+  const begin = (referrer: string) => {
+    finish();
+    url = location.href;
+    untold = { url, referrer, local_time: localTime(), tab, view };
+    timer = setTimeout(finish, titleWait);
+  };
+  const next = (referrer: string) => {
+    view = connection.view + "." + ++count;
+    begin(referrer);
+  };
+
+  begin(document.referrer);
+  onRoute(() => {
+    if (here == place()) return;
+    here = place();
+    next(url);
+  });
+  addEventListener("pagehide", () => {
+    finish();
+    tell(connection, "pages", { tab, view, gone: true });
+  });
+  addEventListener("pageshow", (event) => event.persisted && next(document.referrer)); // out of the back/forward cache
+  document.addEventListener("visibilitychange", () => document.hidden && finish()); // phones end hidden pages without a word
+};
