@@ -28,8 +28,8 @@ type Limits struct {
 	// time: those above it come back later, so that a storm does not ask more of the
 	// store than it can answer. At least 0; default 2000.
 	Openings int `mapstructure:"openings"`
-	// PagesPerVisitor is how many page views and emails one visitor may send in a
-	// minute; as many at once. At least 0; default 120.
+	// PagesPerVisitor is how many page views, emails and receipts one visitor may
+	// send in a minute; as many at once. At least 0; default 120.
 	PagesPerVisitor int `mapstructure:"pages_per_visitor"`
 	// ClaimLength bounds one claim's value, in bytes. 1 to 1024; default 256.
 	ClaimLength int `mapstructure:"claim_length"`

@@ -53,7 +53,7 @@ type firehose interface {
 	Tell(told func(connectorID string, err error))
 }
 
-// Parts are what New joins. All but Bus, PlayHull and Now are required.
+// Parts are what New joins. All but Bus, Demo and Now are required.
 type Parts struct {
 	Store store.Store
 	// Bus makes that to the other nodes, which Run runs; nil: there are none.
@@ -67,9 +67,10 @@ type Parts struct {
 	Firehose firehose
 	Registry prometheus.Gatherer
 	Log      *slog.Logger
-	// PlayHull is served below /demo/hull/, when Config.Demo is set; nil: nothing is.
-	PlayHull http.Handler
-	Now      func() time.Time // time.Now when nil
+	// Demo answers, below /demo/, what is no file of the demonstration site: all but GET,
+	// and what is below hull/. It is asked when Config.Demo is set; nil: nothing is there.
+	Demo http.Handler
+	Now  func() time.Time // time.Now when nil
 }
 
 // Server answers requests.
@@ -82,7 +83,7 @@ type Server struct {
 	verifier   verifier
 	hull       directory
 	firehose   firehose
-	playedHull http.Handler // nil: there is none
+	demo       http.Handler // nil: there is none
 	registry   prometheus.Gatherer
 	log        *slog.Logger
 	now        func() time.Time
@@ -128,7 +129,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		verifier:         parts.Verifier,
 		hull:             parts.Hull,
 		firehose:         parts.Firehose,
-		playedHull:       parts.PlayHull,
+		demo:             parts.Demo,
 		registry:         parts.Registry,
 		log:              parts.Log,
 		now:              parts.Now,
@@ -189,6 +190,13 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 	v1.OPTIONS("/pages", preflight)
 	v1.POST("/visitors/email", s.postEmail)
 	v1.OPTIONS("/visitors/email", preflight)
+	v1.POST("/offers/:offer/receipt", s.postReceipt)
+	v1.OPTIONS("/offers/:offer/receipt", preflight)
+
+	for _, path := range []string{"/ship.js", "/ship.d.ts", "/ship/:part"} {
+		r.GET(path, s.getSnippet)
+		r.HEAD(path, s.getSnippet)
+	}
 
 	r.POST("/smart-notifier", s.postNotification)
 	r.POST("/batch", s.postBatch)
@@ -206,8 +214,8 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 	r.GET("/docs/*page", s.getDocs)
 	if s.cfg.Demo {
 		r.GET("/demo/*file", s.getDemo)
-		r.POST("/demo/*file", s.play)
-		r.DELETE("/demo/*file", s.play)
+		r.POST("/demo/*file", s.playDemo)
+		r.DELETE("/demo/*file", s.playDemo)
 	}
 }
 
@@ -223,6 +231,7 @@ func (s *Server) adminRoutes(r *gin.Engine) {
 	r.GET("/metrics", s.machine, s.getMetrics)
 	r.GET("/debug/pprof/*name", s.machine, getProfile)
 	of := r.Group("/api/v1/connectors/:connector", s.operator)
+	of.GET("", s.getConnector)
 	of.POST("/users", s.postUsers)
 	of.POST("/offers", s.postOffer)
 }

@@ -13,6 +13,7 @@ type metrics struct {
 	restored      prometheus.Counter
 	pageViews     *prometheus.CounterVec
 	statedEmails  prometheus.Counter
+	receipts      *prometheus.CounterVec
 	extracts      *prometheus.CounterVec
 	extractLines  *prometheus.CounterVec
 	reports       *prometheus.CounterVec
@@ -30,7 +31,7 @@ func newMetrics() *metrics {
 		}, []string{"result"}),
 		rejects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_rejects_total",
-			Help: "Requests of pages refused, for tokens and streams and with page views and emails, by the code of the problem.",
+			Help: "Requests of pages refused, for tokens and streams and with page views, emails and receipts, by the code of the problem.",
 		}, []string{"code"}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_lookups_total",
@@ -52,6 +53,10 @@ func newMetrics() *metrics {
 			Name: "hullbeam_stated_emails_total",
 			Help: "Emails that visitors said are theirs.",
 		}),
+		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_offer_receipts_total",
+			Help: "What pages said became of an offer, by event: seen, clicked, dismissed.",
+		}, []string{"event"}),
 		extracts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_extracts_total",
 			Help: "Extracts that Hull has announced, by result: ok (read to the end), partial (broken off), refused, repeated (the same was read before, or is being read), accounts (of which nothing is taken).",
@@ -70,6 +75,6 @@ func newMetrics() *metrics {
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.notifications, m.updates, m.rejects, m.lookups, m.snapshots, m.restored,
-		m.pageViews, m.statedEmails, m.extracts, m.extractLines, m.reports,
+		m.pageViews, m.statedEmails, m.receipts, m.extracts, m.extractLines, m.reports,
 	}
 }

@@ -14,7 +14,7 @@ const adminKey = "Authorization: Bearer an admin key for tests"
 // Every route of operators wants their key, and says so.
 func TestOperatorsOnly(t *testing.T) {
 	s := start(t, options{})
-	for _, route := range []string{"POST /api/v1/connectors/" + ship + "/users", "POST /api/v1/connectors/" + ship + "/offers"} {
+	for _, route := range []string{"GET /api/v1/connectors/" + ship, "POST /api/v1/connectors/" + ship + "/users", "POST /api/v1/connectors/" + ship + "/offers"} {
 		method, path, _ := strings.Cut(route, " ")
 		for _, header := range []string{"X-Nothing: there", "Authorization: Bearer wrong", "Authorization: Basic an admin key for tests"} {
 			r := s.do(method, path, `{}`, header)
@@ -26,6 +26,33 @@ func TestOperatorsOnly(t *testing.T) {
 	apart := start(t, options{config: func(c *api.Config) { c.AdminApart = true }})
 	if r := apart.do("POST", "/api/v1/connectors/"+ship+"/users", `[]`, adminKey); r.status != 404 && r.status != 405 {
 		t.Errorf("operators' routes on the browsers' listener: %d %s", r.status, r.body)
+	}
+}
+
+// What a connector is set to is shown, but for secrets.
+func TestGetConnector(t *testing.T) {
+	s := start(t, options{
+		settings: `{"script":"","big":9007199254740993}`,
+		private:  `{"identity_secret":"of the site","another_token":"of who knows what","public_traits":["plan"],"public_segments":["vip","gone"]}`,
+	})
+	s.notification("segment:update", "", `{"id":"vip","name":"Very <important>"}`, `{"id":"other","name":"Hidden"}`, `{"id":"gone","name":"Gone"}`)
+	s.notification("segment:delete", "", `{"id":"gone","name":"Gone"}`)
+	r := s.do("GET", "/api/v1/connectors/"+ship, "", adminKey)
+	if r.status != 200 || r.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d %v", r.status, r.header)
+	}
+	want := `{"id":"` + ship + `","organization":"` + org + `","settings":{"script":"","big":9007199254740993},` +
+		`"private_settings":{"public_segments":["vip","gone"],"public_traits":["plan"]},"segments":[{"id":"vip","name":"Very <important>"}]}`
+	if got := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(r.body)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if r := s.do("GET", "/api/v1/connectors/nobody", "", adminKey); r.status != 404 || r.code() != "connector_unknown" {
+		t.Errorf("no connector: %d %s", r.status, r.body)
+	}
+	bare := start(t, options{settings: " ", private: " ", noHull: true})
+	r = bare.do("GET", "/api/v1/connectors/"+ship, "", adminKey)
+	if want := `{"id":"` + ship + `","organization":"","settings":{},"private_settings":{},"segments":[]}`; r.status != 200 || string(r.body) != want {
+		t.Errorf("without anything: %d %s", r.status, r.body)
 	}
 }
 

@@ -157,10 +157,13 @@ func (s *Server) visitGrant(c *gin.Context, token string) (stream.Grant, *connec
 	return g, conn, err
 }
 
-// pageOfToken takes the page view that a token request is. It refuses nothing: the
-// page gets its token whatever it says of itself.
+// pageOfToken takes the page view that a token request is, if the page tells where it
+// is: one that does not track its visitors names tab and view alone. It refuses
+// nothing: the page gets its token whatever it says of itself.
 func (s *Server) pageOfToken(c *gin.Context, conn *connector, g stream.Grant, p *pageView) {
-	s.countView(s.takeView(c, conn, g, p))
+	if p != nil && p.URL != "" {
+		s.countView(s.takeView(c, conn, g, p))
+	}
 }
 
 // takeView tells Hull of a page view, if the connector asks for it. result is counted,
@@ -185,7 +188,7 @@ func (s *Server) takeView(c *gin.Context, conn *connector, g stream.Grant, p *pa
 // admitVisitor takes one of a visitor's allowance.
 func (s *Server) admitVisitor(g stream.Grant) error {
 	if wait, ok := s.visitorRates.allow(g.Visitor, s.now()); !ok {
-		return newProblem("rate_limited", "Too many page views and emails of this visitor.").after(wait)
+		return newProblem("rate_limited", "Too many page views, emails and receipts of this visitor.").after(wait)
 	}
 	return nil
 }

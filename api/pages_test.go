@@ -413,7 +413,7 @@ func TestPageAnswers(t *testing.T) {
 		{"a large body", body("more", strings.Repeat("x", 70000)), []string{fromPage, asJSON}, 413, "body_too_large", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, path := range []string{"/api/v1/pages", "/api/v1/visitors/email"} {
+			for _, path := range visitRoutes {
 				if path != "/api/v1/pages" && (c.status == 202 || c.pointer != "" || strings.Contains(c.name, "address")) {
 					continue
 				}
@@ -440,14 +440,14 @@ func TestPageAnswers(t *testing.T) {
 	})
 	t.Run("and not for longer", func(t *testing.T) {
 		clock = now.Add(24 * time.Hour)
-		for _, path := range []string{"/api/v1/pages", "/api/v1/visitors/email"} {
+		for _, path := range visitRoutes {
 			if r := s.beacon(path, view(token, "later")); r.status != 401 || r.code() != "token_expired" {
 				t.Errorf("%s: got %d %s", path, r.status, r.body)
 			}
 		}
 	})
 	t.Run("preflights", func(t *testing.T) {
-		for _, path := range []string{"/api/v1/pages", "/api/v1/visitors/email"} {
+		for _, path := range visitRoutes {
 			r := s.do("OPTIONS", path, "", fromPage, "Access-Control-Request-Method: POST")
 			if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != page || r.header.Get("Access-Control-Max-Age") != "7200" {
 				t.Errorf("%s: got %d %v", path, r.status, r.header)
@@ -457,11 +457,36 @@ func TestPageAnswers(t *testing.T) {
 }
 
 // The page gets its token whatever it says of itself.
-func TestTokenWithABadPage(t *testing.T) {
-	s := start(t, options{private: tracking})
-	s.token(`{"claims":{"anonymous_id":"` + anonymous + `"},"page":{"url":"https://evil.example/"}}`)
-	if got := s.metric("hullbeam_page_views_total", "result", "invalid"); got != 1 {
-		t.Errorf("%v invalid, want 1", got)
+func TestTokenWithAPage(t *testing.T) {
+	for _, c := range []struct{ name, page, result string }{
+		{"a page view", `{"url":"` + ownPage + `","tab":"t","view":"v"}`, "counted"},
+		{"another site's address", `{"url":"https://evil.example/"}`, "invalid"},
+		{"an address and a name with other signs", `{"url":"` + ownPage + `","tab":"a b"}`, "invalid"},
+		{"no address: the page does not track its visitors", `{"tab":"t","view":"v"}`, ""},
+		{"no address but a name with other signs", `{"tab":"a b"}`, ""},
+		{"an empty address", `{"url":"","view":"v"}`, ""},
+		{"nothing", `null`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			calls := record(t)
+			s := start(t, options{private: tracking, firehose: calls.URL})
+			token := s.token(`{"claims":{"anonymous_id":"` + anonymous + `"},"page":` + c.page + `}`)
+			for _, result := range []string{"counted", "repeated", "ended", "limited", "invalid"} {
+				want := 0.0
+				if result == c.result {
+					want = 1
+				}
+				if got := s.metric("hullbeam_page_views_total", "result", result); got != want {
+					t.Errorf("%v %s, want %v", got, result, want)
+				}
+			}
+			s.viewed(view(token, "v"))
+			if c.result == "" {
+				if entries := calls.wait(1); len(entries) != 1 {
+					t.Errorf("Hull was told of more than the view that had an address: %v", entries)
+				}
+			}
+		})
 	}
 }
 
@@ -475,6 +500,7 @@ func TestPagesPerVisitor(t *testing.T) {
 	for path, body := range map[string]string{
 		"/api/v1/pages":          view(token, "above"),
 		"/api/v1/visitors/email": `{"token":"` + token + `","email":"ada@harbor.example"}`,
+		receiptPath:              receipt(token, "seen"),
 	} {
 		if r := s.beacon(path, body); r.status != 429 || r.code() != "rate_limited" || r.header.Get("Retry-After") != "20" {
 			t.Errorf("C20 %s: got %d %s %v", path, r.status, r.body, r.header)

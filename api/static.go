@@ -19,28 +19,31 @@ func getOpenAPI(c *gin.Context) {
 	c.Data(http.StatusOK, "application/yaml", text)
 }
 
-// playHull is the path below which development mode's pretend Hull is played.
-const playHull = "/demo/hull"
+// demoPath is where development mode has its demonstration site.
+const demoPath = "/demo"
 
-// getDemo answers the demonstration page of development mode.
+// getDemo answers the files of the demonstration site.
 func (s *Server) getDemo(c *gin.Context) {
-	if strings.HasPrefix(c.Request.URL.Path, playHull+"/") {
-		s.play(c)
+	if strings.HasPrefix(c.Request.URL.Path, demoPath+"/hull/") {
+		s.playDemo(c)
 		return
 	}
-	c.Header("Content-Security-Policy", "default-src 'self'")
+	// The site may be asked by another of this machine's names than streams are.
+	c.Header("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; connect-src 'self' "+
+		s.cfg.PublicURL+"; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'")
 	c.Header("Cache-Control", "no-cache")
 	demo, _ := fs.Sub(static.FS, "demo") // it is there: embed
-	http.StripPrefix("/demo", http.FileServerFS(demo)).ServeHTTP(c.Writer, c.Request)
+	http.StripPrefix(demoPath, http.FileServerFS(demo)).ServeHTTP(c.Writer, c.Request)
 }
 
-// play has the pretend Hull of development mode do something.
-func (s *Server) play(c *gin.Context) {
-	if s.playedHull == nil || !strings.HasPrefix(c.Request.URL.Path, playHull+"/") {
+// playDemo has what is behind the demonstration site do something: the pretend Hull, or
+// the site's own back end.
+func (s *Server) playDemo(c *gin.Context) {
+	if s.demo == nil {
 		s.fail(c, newProblem("not_found", "No route has this path."))
 		return
 	}
-	http.StripPrefix(playHull, s.playedHull).ServeHTTP(c.Writer, c.Request)
+	http.StripPrefix(demoPath, s.demo).ServeHTTP(c.Writer, c.Request)
 }
 
 // getDocs answers a document by its name without .md: /docs/errors/token_expired

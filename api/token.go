@@ -84,9 +84,7 @@ func (s *Server) token(c *gin.Context) (*tokenResponse, error) {
 		return nil, err
 	}
 	s.mark(conn, markLetIn)
-	if req.Page != nil {
-		s.pageOfToken(c, conn, g, req.Page)
-	}
+	s.pageOfToken(c, conn, g, req.Page)
 	answer.StreamURL = s.publicURL(c) + "/api/v1/stream"
 	return answer, nil
 }

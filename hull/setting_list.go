@@ -1,6 +1,9 @@
 package hull
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Setting is one of a connector's settings that mean something to Hullbeam.
 type Setting struct {
@@ -9,6 +12,9 @@ type Setting struct {
 
 	fits func(value []byte) bool // whether the value is of a type that counts
 }
+
+// identitySecret is the setting with the keys of identity tokens and user hashes.
+const identitySecret = "identity_secret"
 
 // SettingList are all settings that are read. The manifest that is given to Hull
 // offers the same ones.
@@ -24,7 +30,7 @@ var SettingList = []Setting{
 	{"public_account_segments", true, isList},
 	{"public_events", true, isList},
 	{"identity_verification", true, isVerification},
-	{"identity_secret", true, isSecret},
+	{identitySecret, true, isSecret},
 	{"track_page_views", true, isBool},
 }
 
@@ -38,6 +44,18 @@ func readSettings(data []byte, private bool) map[string][]byte {
 		}
 	}
 	return values
+}
+
+// WithoutSecrets are the raw values of those private settings that mean something to
+// Hullbeam, but for secrets.
+func WithoutSecrets(privateSettings []byte) map[string]json.RawMessage {
+	shown := map[string]json.RawMessage{}
+	for name, value := range readSettings(privateSettings, true) {
+		if name != identitySecret {
+			shown[name] = value
+		}
+	}
+	return shown
 }
 
 // What a cleared field of a form may leave, null, counts as absent where it makes no

@@ -32,7 +32,7 @@ func ParseSettings(connectorID string, settings, privateSettings []byte) *Settin
 		connectorID:     connectorID,
 		verification:    parseVerification(private["identity_verification"]),
 		tracksPages:     string(private["track_page_views"]) == "true",
-		identitySecrets: parseSecrets(private["identity_secret"]),
+		identitySecrets: parseSecrets(private[identitySecret]),
 		synchronized:    parseFilter(private["synchronized_segments"]),
 		accountSegments: newSegmentSet(private["public_account_segments"]),
 		events:          newSet(private["public_events"]),

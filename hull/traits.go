@@ -41,6 +41,13 @@ type node struct {
 	byPart   map[string]*node
 }
 
+// PublicTraits are the attributes of users and of accounts that entries of public_traits
+// list, by their names in payloads before they are grouped: sorted, each once, without the
+// id, which users always have.
+func PublicTraits(publicTraits []string) (ofUser, ofAccount []string) {
+	return slices.Compact(userWhitelist(publicTraits).names), slices.Compact(accountWhitelist(publicTraits).names)
+}
+
 // userWhitelist takes from public_traits the attributes of users (rules 2, 3
 // and 4). The id is not among them, as it is always public.
 func userWhitelist(publicTraits []string) *whitelist {

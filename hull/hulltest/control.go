@@ -60,11 +60,13 @@ func Control(s *Server) http.Handler {
 	mux.HandleFunc("POST /extract", play(func(r *http.Request, of struct{ Format string }) (any, error) {
 		return s.SendExtract(r.Context(), of.Format)
 	}))
-	return fromThisMachine(http.NewCrossOriginProtection().Handler(mux))
+	return FromThisMachine(mux)
 }
 
-// fromThisMachine refuses who came by a name that is not this machine's own.
-func fromThisMachine(next http.Handler) http.Handler {
+// FromThisMachine refuses what came by a name that is not this machine's own, and what
+// pages of other origins cause.
+func FromThisMachine(next http.Handler) http.Handler {
+	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
