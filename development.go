@@ -31,6 +31,8 @@ type development struct {
 	key      *hulltest.Key
 	hull     *hulltest.Server // nil: only the keys were read
 	listener net.Listener     // hull's
+
+	operators http.Handler // their routes
 }
 
 // The connector of development mode.
@@ -63,9 +65,10 @@ func prepareDevelopment(cfg *Config) (*development, error) {
 		Settings: map[string]any{"script": ""},
 		PrivateSettings: map[string]any{
 			"whitelisted_domains": []string{"localhost", "127.0.0.1"},
-			"public_traits":       []string{"name", "plan", "account.name"},
-			"public_segments":     []string{"vip"},
+			"public_traits":       []string{"name", "plan", "points", "invite_url", "account.name"},
+			"public_segments":     []string{"vip", "cart"},
 			"public_events":       []string{"Signed Up", "Viewed Pricing"},
+			"identity_secret":     d.identitySecret(),
 		},
 	}
 	cfg.Connectors = append(cfg.Connectors, connector)
@@ -102,28 +105,20 @@ func (d *development) startHull(c Connector) (err error) {
 	return nil
 }
 
-// playHull is by what the pretend Hull is played; nil in production.
-func (d *development) playHull() http.Handler {
-	if d == nil {
-		return nil
-	}
-	return hulltest.Control(d.hull)
-}
-
 func (d *development) hullURL() string { return "http://" + d.listener.Addr().String() }
 
 // demoPeople are whom the pretend Hull knows, by their ids.
 var demoPeople = map[string]hulltest.Change{
 	demoUser: {
-		User:    map[string]any{"anonymous_ids": []string{demoVisitor}, "name": "Ada", "email": "ada@example.com", "plan": "free"},
+		User:    map[string]any{"anonymous_ids": []string{demoVisitor}, "name": "Ada", "email": "ada@example.com", "plan": "free", "points": 80, "invite_url": "/demo/pricing.html?from=ada"},
 		Account: map[string]any{"name": "Engines Ltd"},
 	},
 	"demo-user-2": {
-		User:    map[string]any{"anonymous_ids": []string{"demo-visitor-0002"}, "name": "Grace", "email": "grace@example.com", "external_id": "4711", "plan": "pro"},
+		User:    map[string]any{"anonymous_ids": []string{"demo-visitor-0002"}, "name": "Grace", "email": "grace@example.com", "external_id": "4711", "plan": "pro", "points": 240},
 		Account: map[string]any{"name": "Compilers Inc"}, Enter: []string{"vip"},
 	},
 	"demo-user-3": {
-		User: map[string]any{"anonymous_ids": []string{"demo-visitor-0003"}, "name": "Linus", "plan": "free"},
+		User: map[string]any{"anonymous_ids": []string{"demo-visitor-0003"}, "name": "Linus", "email": "linus@example.com", "plan": "free", "points": 10},
 	},
 }
 
@@ -171,6 +166,7 @@ func (d *development) greet(w io.Writer, cfg Config) {
 
   stream server   %[2]s
   demonstration   %[2]s/demo/
+  to play Hull    %[2]s/demo/dashboard.html
   API             %[2]s/openapi.yaml
   metrics         %[2]s/metrics
   admin key       %[3]s

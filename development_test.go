@@ -169,3 +169,68 @@ func TestThePretendHullIsDevelopmentModes(t *testing.T) {
 		}
 	})
 }
+
+// What is behind the demonstration site is for its pages: nobody else gets a proof or
+// sends offers, and in production it is not there.
+func TestTheDemonstrationSitesBackEnd(t *testing.T) {
+	p := startProcess(t, t.TempDir())
+	post := func(p *process, path, body string, headers ...string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, p.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		for _, header := range headers {
+			name, value, _ := strings.Cut(header, ": ")
+			req.Header.Set(name, value)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(text)
+	}
+	const email, offer = `{"email":"grace@example.com"}`, `{"to":{"all":true},"data":{"title":"Ten per cent"}}`
+
+	status, answer := post(p, "/demo/sign-in", email)
+	var signed struct {
+		Token string `json:"identity_token"`
+	}
+	if err := json.Unmarshal([]byte(answer), &signed); err != nil || status != 200 {
+		t.Fatalf("sign-in: %d %s", status, answer)
+	}
+	s := p.tail(t, "--identity-token", signed.Token)
+	s.until("user.update", `"name":"Grace"`)
+	if status, answer := post(p, "/demo/offers", offer); status != 202 || !strings.Contains(answer, `"live":1`) {
+		t.Errorf("offers: %d %s", status, answer)
+	}
+	s.until("offer", "Ten per cent")
+
+	for _, row := range []struct {
+		path, body, header string
+		status             int
+	}{
+		{"/demo/sign-in", `{}`, "X-Nothing: there", 400},
+		{"/demo/sign-in", email, "Content-Type: text/plain", 415},
+		{"/demo/offers", offer, "Content-Type: text/plain", 415},
+		{"/demo/offers", `{"to":{}}`, "X-Nothing: there", 400},
+		{"/demo/sign-in", email, "Origin: https://evil.example", 403},
+		{"/demo/offers", offer, "Sec-Fetch-Site: cross-site", 403},
+	} {
+		if status, answer := post(p, row.path, row.body, row.header); status != row.status || strings.Contains(answer, "identity_token") {
+			t.Errorf("%v: got %d %s", row, status, answer)
+		}
+	}
+	production := startProcess(t, t.TempDir(), "--secret", strings.Repeat("s", 32))
+	for _, path := range []string{"/demo/sign-in", "/demo/offers"} {
+		if status, answer := post(production, path, email); status != 404 {
+			t.Errorf("%s in production: %d %s", path, status, answer)
+		}
+	}
+}

@@ -177,10 +177,13 @@ func (n *node) buildAPI(context.Context) error {
 		Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
 	}, api.Parts{
 		Store: n.store, Bus: bus, Broker: n.broker, Tokens: tokens, Visitors: visitors,
-		Verifier: verifier, Hull: n.hull, Firehose: n.firehose, PlayHull: n.development.playHull(), Registry: registry, Log: n.log,
+		Verifier: verifier, Hull: n.hull, Firehose: n.firehose, Demo: n.development.demo(), Registry: registry, Log: n.log,
 	})
 	if err != nil {
 		return err
+	}
+	if n.development != nil {
+		n.development.operators = n.api.AdminHandler()
 	}
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(n.broker.Metrics()...)
