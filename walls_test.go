@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"clustertest":          {},
 	"clustertest/balancer": {},
 	"deploy/compose":       {},
+	"shiptest":             {},
 	"docs":                 {},
 	"hull":                 {},
 	"hull/hulltest":        {"hull"},
