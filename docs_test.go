@@ -86,6 +86,27 @@ func TestConfigFileHasDefaults(t *testing.T) {
 	}
 }
 
+func TestPersonalizationDocument(t *testing.T) {
+	const file = "docs/personalization.md"
+	_, identity, _ := strings.Cut(read(t, "static/ship/types.ts"), "export interface Identity {")
+	identity, _, _ = strings.Cut(identity, "\n}")
+	var options []string
+	for _, option := range submatches(read(t, "static/ship/options.ts")+identity, `(?m)^  (\w+)\??:`) {
+		attribute := regexp.MustCompile(`[A-Z]`).ReplaceAllStringFunc(option, func(letter string) string { return "-" + strings.ToLower(letter) })
+		options = append(options, code("data-"+attribute))
+	}
+	rows := tableRows(t, file, "Attribute")
+	same(t, file+" and static/ship/options.ts", slices.Collect(maps.Keys(rows)), options)
+
+	_, events, _ := strings.Cut(read(t, "static/ship/types.ts"), "export interface Events {")
+	events, _, _ = strings.Cut(events, "\n}")
+	var documented []string
+	for cell := range tableRows(t, file, "Event") {
+		documented = append(documented, submatches(cell, "`([^`]+)`")...)
+	}
+	same(t, file+" and the events of static/ship/types.ts", documented, submatches(events, `(?m)^  "?([a-z.]+)"?:`))
+}
+
 func TestProblemPages(t *testing.T) {
 	var pages []string
 	for _, file := range glob(t, "docs/errors/*.md") {
@@ -346,8 +367,8 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-// Every row of the predecessors' defects but the snippet's is in the table, and so are
-// the tests that it names in the tree.
+// Every row of the predecessors' defects is in the tables, and the tests that these name
+// are in the tree.
 func TestDefectsDocument(t *testing.T) {
 	const file = "docs/decisions/0023-defects.md"
 	rows := map[string]bool{}
@@ -362,7 +383,7 @@ func TestDefectsDocument(t *testing.T) {
 			t.Errorf("%s: %s says nothing", file, cells[0])
 		}
 	}
-	for group, n := range map[string]int{"A": 18, "B": 11, "C": 20, "E": 7} {
+	for group, n := range map[string]int{"A": 18, "B": 11, "C": 20, "D": 12, "E": 7} {
 		for i := range n {
 			if row := fmt.Sprint(group, i+1); !rows[row] {
 				t.Errorf("%s: no row %s", file, row)
