@@ -445,6 +445,9 @@ func TestEmailOfAnotherVisitor(t *testing.T) {
 	page := newProfile(t).tab(hear, sent)
 	page.open(s.page("/", b.snippet("")))
 	page.until(heard("status", `e.state == "waiting"`))
+	const part = `performance.getEntriesByType("resource").find(({ name }) => name.includes("/ship/more-"))`
+	page.until(part)
+	page.eval(`import(` + part + `.name).then(() => true)`) // the part that tells of it is there
 	page.eval(`void hullBrowser.email("ada@example.com")`)
 	page.eval(`void hullBrowser.reset()`)
 	page.eval(`void hullBrowser.identify({ anonymous_id: "demo-visitor-0002" })`)

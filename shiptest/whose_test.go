@@ -197,7 +197,7 @@ func TestOtherTabsForget(t *testing.T) {
 }
 
 // What only somebody with a proof may see is not shown to whoever comes without one.
-func TestSignedTraitsAfterSignOut(t *testing.T) {
+func TestSignedTraitsWithoutAProof(t *testing.T) {
 	t.Parallel()
 	b, s := startBeam(t), newSite(t)
 	b.hull("/settings/demo", `{"private_settings":{"public_traits_unsigned":["plan"]}}`)
@@ -205,7 +205,7 @@ func TestSignedTraitsAfterSignOut(t *testing.T) {
 	page.open(s.page("/in", b.snippet(`data-anonymous_id="demo-visitor-0001" `+signed("ada@example.com")(b))))
 	page.until(heard("user.update", `e.user.name == "Ada"`))
 	page.until(opens)
-	page.open(s.page("/out", b.snippet(`data-anonymous_id="demo-visitor-0001"`)))
+	page.open(s.page("/out", b.snippet(`data-anonymous_id="demo-visitor-0001" data-email="ada@example.com"`)))
 	page.until(heard("user.update", `e.changes`))
 	page.same(updates, `[[null,["id","plan"]]]`)
 }

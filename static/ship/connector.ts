@@ -88,7 +88,10 @@ export const connect = (options: Options, isFirst: boolean, stated: () => Identi
       setTimeout(update, partPause);
       throw error;
     }));
-  const use: Connector["more_"] = (work) => more().then((it) => work(it, connection)).catch(debug);
+  const use: Connector["more_"] = (work) => {
+    const of = visit; // what is of one visitor is not done for the next
+    more().then((it) => of == visit && work(it, connection)).catch(debug);
+  };
   const save = () => {
     if (record.claims) keep(name, JSON.stringify(record));
     isKept = !!kept(name);
