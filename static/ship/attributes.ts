@@ -5,7 +5,7 @@ import { attempt } from "./page";
 import type { Update } from "./types";
 
 /** What a connector knows of the visitor; "": the page's first connector. */
-export type StateOf = (connector: string) => Update | undefined;
+type StateOf = (connector: string) => Update | undefined;
 
 /** An element keeps by place what its author wrote there, and what the snippet wrote instead, as a text. */
 const kept = Symbol();

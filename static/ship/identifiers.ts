@@ -23,7 +23,7 @@ export interface Found {
 const kinds = ["id", "external_id", "email", "anonymous_id"] as const;
 
 /** What a source says, whatever that is. */
-export type Answer = { [kind in keyof Claims]?: unknown };
+type Answer = { [kind in keyof Claims]?: unknown };
 
 /**
  * An identifier as a text, "" if it is none. The names of nothing come from sites that
