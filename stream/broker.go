@@ -290,31 +290,14 @@ func (b *Broker) settleAll(c *connector, user string, gone []string) {
 	}
 }
 
-// Send queues e, which is not conflated, for every subscriber of a topic, and
-// returns how many took it. It does not wait for anything to be written. A
-// stream that does not keep up ends: ReasonBehind.
-func (b *Broker) Send(connector, topic string, e *Event) int {
-	c := b.connector(connector)
-	if c == nil {
-		return 0
-	}
+// Send queues e, which is not conflated, for these streams, and returns how many took
+// it. It does not wait for anything to be written. A stream that does not keep up ends:
+// ReasonBehind.
+func (b *Broker) Send(subs []*Subscriber, e *Event) int {
 	taken := 0
 	var w woken
-	b.each(key{c, topic}, func(to entry) {
-		if to.sub.send(e, &w) {
-			taken++
-		}
-	})
-	w.write()
-	return taken
-}
-
-// SendEach is Send to those streams of a connector that are meant.
-func (b *Broker) SendEach(connector string, meant func(*Subscriber) bool, e *Event) int {
-	taken := 0
-	var w woken
-	for _, s := range b.Subscribers(connector) {
-		if meant(s) && s.send(e, &w) {
+	for _, s := range subs {
+		if s.send(e, &w) {
 			taken++
 		}
 	}
@@ -336,6 +319,14 @@ func (b *Broker) each(k key, do func(entry)) {
 			do(e)
 		}
 	}
+}
+
+// SubscribersOf returns the open streams of a topic as they are now.
+func (b *Broker) SubscribersOf(connector, topic string) (subs []*Subscriber) {
+	if c := b.connector(connector); c != nil {
+		b.each(key{c, topic}, func(e entry) { subs = append(subs, e.sub) })
+	}
+	return subs
 }
 
 // Subscribers returns the connector's open streams as they are now.
@@ -473,7 +464,8 @@ func (b *Broker) remove(s *Subscriber, rank int) {
 	sh.topics[key{s.index, l.first.sub.topics[l.first.rank].topic}] = l
 }
 
-func closeEvent(reason Reason, reconnectIn time.Duration) *Event {
+// CloseEvent tells who reads an event stream why it ends, and when to come back.
+func CloseEvent(reason Reason, reconnectIn time.Duration) *Event {
 	data, _ := json.Marshal(struct {
 		Message     Reason `json:"message"`
 		ReconnectIn int64  `json:"reconnect_in_ms"`

@@ -40,6 +40,10 @@ type Fields struct {
 	// Accepted is when what the event tells was accepted by this node, from
 	// which the delivery latency counts; zero: not counted.
 	Accepted time.Time
+	// Taken is told of each stream that takes the event to write it, if it is one that
+	// is not conflated. It is called with locks held, and must neither wait, nor call
+	// the broker, nor lock the subscriber. nil: nobody is told.
+	Taken func(*Subscriber)
 }
 
 // Effect is what an event does to what the page shows of the followed user.
@@ -59,6 +63,7 @@ type Event struct {
 	hasNames   bool
 	effect     Effect
 	accepted   time.Time
+	taken      func(*Subscriber)
 }
 
 // NewEvent encodes f. ErrField: Type has a line end or a NUL, ID is not one that
@@ -71,7 +76,7 @@ func NewEvent(f Fields) (*Event, error) {
 	if !f.ID.IsZero() && !f.ID.valid() {
 		return nil, fmt.Errorf("%w: id", ErrField)
 	}
-	e := &Event{id: f.ID, effect: f.Effect, accepted: f.Accepted}
+	e := &Event{id: f.ID, effect: f.Effect, accepted: f.Accepted, taken: f.Taken}
 	b := make([]byte, 0, len(f.Type)+len(f.Data)+64)
 	if f.Retry > 0 {
 		b = append(strconv.AppendInt(append(b, "retry: "...), f.Retry.Milliseconds(), 10), '\n')

@@ -201,7 +201,7 @@ func FuzzPartialWrites(f *testing.F) {
 					s.Greet(told[:n]...) // by its loop
 				} else {
 					for _, e := range told[:n] {
-						b.Send("c", "a", e) // by this goroutine, if the socket takes it
+						b.Send(b.SubscribersOf("c", "a"), e) // by this goroutine, if the socket takes it
 					}
 				}
 				told = told[n:]
@@ -260,7 +260,7 @@ func TestReactorSlowReaderIsSmall(t *testing.T) {
 	}
 	before := heap()
 	for range offers {
-		if n := b.Send("c", "a", offer); n != streams {
+		if n := b.Send(b.SubscribersOf("c", "a"), offer); n != streams {
 			t.Fatalf("taken by %d streams", n)
 		}
 	}
@@ -286,7 +286,7 @@ func TestReactorSteadyReader(t *testing.T) {
 	_, response := dial(t, url)
 	offer := event(t, stream.Fields{Type: "offer", Data: []byte(strings.Repeat("x", 32<<10))})
 	for range 100 {
-		b.Send("c", "a", offer)
+		b.Send(b.SubscribersOf("c", "a"), offer)
 	}
 	buffer := make([]byte, 32<<10)
 	for began := time.Now(); time.Since(began) < 2*cfg.WriteTimeout; time.Sleep(10 * time.Millisecond) {

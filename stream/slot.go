@@ -227,7 +227,7 @@ func (s *Subscriber) End(reason Reason, reconnectIn time.Duration) {
 
 func (s *Subscriber) endLocked(reason Reason, reconnectIn time.Duration) {
 	if s.ending == nil {
-		s.ending = &ending{closeEvent(reason, reconnectIn), reason}
+		s.ending = &ending{CloseEvent(reason, reconnectIn), reason}
 	}
 	s.wakeLocked(nil)
 }
@@ -411,7 +411,7 @@ func (s *Subscriber) takeUnlessEnding(dst []frame) (due []frame, got taken, ok b
 func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
 	size := 0
 	if e := s.queued; e != nil {
-		dst = append(dst, frame{e.frame, e.accepted})
+		dst = append(dst, s.tellTaken(e))
 		size, s.queued = len(e.frame), nil
 	}
 	var names []byte
@@ -421,7 +421,7 @@ func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
 				s.queued, b.queued = e, b.queued[i+1:]
 				return dst, takenPart
 			}
-			dst = append(dst, frame{e.frame, e.accepted})
+			dst = append(dst, s.tellTaken(e))
 		}
 		if b.leave != nil {
 			dst = append(dst, frame{b.leave.frame, b.leave.accepted})
@@ -446,6 +446,14 @@ func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
 		return append(dst, frame{s.ending.event.frame, time.Time{}}), takenLast
 	}
 	return dst, takenAll
+}
+
+// tellTaken is the frame of an event that is not conflated, whose sender is told.
+func (s *Subscriber) tellTaken(e *Event) frame {
+	if e.taken != nil {
+		e.taken(s)
+	}
+	return frame{e.frame, e.accepted}
 }
 
 // frame is one event on its way to a socket.

@@ -211,7 +211,7 @@ func TestIndex(t *testing.T) {
 				want++
 			}
 		}
-		if got := b.Send("c", topic, event(t, stream.Fields{Data: []byte(topic)})); got != want {
+		if got := b.Send(b.SubscribersOf("c", topic), event(t, stream.Fields{Data: []byte(topic)})); got != want {
 			t.Fatalf("round %d: %s leads to %d, want %d", round, topic, got, want)
 		}
 		for s, of := range open {

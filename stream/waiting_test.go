@@ -25,7 +25,7 @@ func TestAwait(t *testing.T) {
 		return shows(t, user, version, topics...)
 	}
 	offer := func(b *stream.Broker, _ *stream.Subscriber) {
-		b.Send("c", "a", event(t, stream.Fields{Data: []byte("offer")}))
+		b.Send(b.SubscribersOf("c", "a"), event(t, stream.Fields{Data: []byte("offer")}))
 	}
 	for _, test := range []struct {
 		name  string

@@ -616,7 +616,7 @@ func testOffers(t *testing.T, start start) {
 	n := start(nil)
 	send := func(topic string, i, want int) {
 		t.Helper()
-		if got := n.Send(connector, topic, offer(i, 10)); got != want {
+		if got := n.Send(n.SubscribersOf(connector, topic), offer(i, 10)); got != want {
 			t.Fatalf("offer %d to %s: taken by %d, want %d", i, topic, got, want)
 		}
 	}
@@ -629,11 +629,10 @@ func testOffers(t *testing.T, start start) {
 	})
 	b := n.open(t, "b")
 	send("b", 3, 2)
-	all := func(*stream.Subscriber) bool { return true }
-	if got := n.SendEach(connector, all, offer(4, 10)); got != 2 {
+	if got := n.Send(n.Subscribers(connector), offer(4, 10)); got != 2 {
 		t.Fatalf("taken by %d", got)
 	}
-	if got := n.SendEach("another", all, offer(5, 10)); got != 0 {
+	if got := n.Send(n.Subscribers("another"), offer(5, 10)); got != 0 {
 		t.Fatalf("of another connector taken by %d", got)
 	}
 	a.want(greeted("a"), wantOffer(1, 10), wantOffer(2, 10), wantShown("u", 1), wantOffer(3, 10), wantOffer(4, 10))
@@ -659,13 +658,13 @@ func testBehind(t *testing.T, start start) {
 		if time.Since(began) > patience {
 			t.Fatalf("%d offers of 60 KB wait", sent)
 		}
-		if n.Send(connector, "a", offer(sent, len(pad))) == 1 {
+		if n.Send(n.SubscribersOf(connector, "a"), offer(sent, len(pad))) == 1 {
 			quick.want(wantOffer(sent, len(pad)))
 			break
 		}
 		quick.want(wantOffer(sent, len(pad))) // which paces this loop
 	}
-	if got := n.Send(connector, "a", offer(sent+1, len(pad))); got != 1 {
+	if got := n.Send(n.SubscribersOf(connector, "a"), offer(sent+1, len(pad))); got != 1 {
 		t.Fatalf("taken by %d, of which one has ended", got)
 	}
 	for i := range sent + 1 {
