@@ -3,24 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 )
 
 // Group commit. What makes a Put durable, a sync, costs a fraction of a
 // millisecond or several whether one user was written or a thousand. So a Put
 // joins a queue, and whichever Put in it gets the turn to write takes what is
-// queued, up to these bounds, into one batch and one sync, while the next ones
-// gather.
-const (
-	// A batch takes the Puts of at most so many users together, so that
-	// the first of them does not wait long for the last. One Put that has more
-	// goes alone.
-	batchUsers = 1000
-
-	// And of at most so many bytes of state.
-	batchBytes = 4 << 20
-)
+// queued, up to the bounds of a batch, into one sync, while the next ones gather.
 
 // put is a call of Put under way.
 type put struct {
@@ -40,6 +28,8 @@ func newPut(connectorID string, users []User) *put {
 	}
 	return p
 }
+
+func (p *put) size() (count, bytes int) { return len(p.users), p.bytes }
 
 func (p *put) finish(err error) {
 	if err != nil {
@@ -96,62 +86,4 @@ func (s *SQLite) lead(p *put) {
 			}
 		}
 	}
-}
-
-// queue holds the Puts that wait to be taken into a batch, in order. It
-// is bounded by the callers that wait.
-type queue struct {
-	mu     sync.Mutex
-	closed bool
-	puts   []*put
-}
-
-func (q *queue) add(p *put) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		p.finish(errClosed)
-		return
-	}
-	q.puts = append(q.puts, p)
-}
-
-// withdraw removes p, unless it has been taken.
-func (q *queue) withdraw(p *put) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	i := slices.Index(q.puts, p)
-	if i < 0 {
-		return false
-	}
-	q.puts = slices.Delete(q.puts, i, i+1)
-	return true
-}
-
-// take removes the next batch.
-func (q *queue) take() []*put {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n, users, bytes := 0, 0, 0
-	for _, p := range q.puts {
-		users, bytes = users+len(p.users), bytes+p.bytes
-		if n > 0 && (users > batchUsers || bytes > batchBytes) {
-			break
-		}
-		n++
-	}
-	batch := slices.Clone(q.puts[:n])
-	q.puts = slices.Delete(q.puts, 0, n)
-	return batch
-}
-
-// close fails what is queued and what will be.
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	for _, p := range q.puts {
-		p.finish(errClosed)
-	}
-	q.puts = nil
 }

@@ -15,9 +15,10 @@ type Config struct {
 	// its owner only, when it does not exist. One process at a time can have
 	// it. Default ./data.
 	DataDir string `mapstructure:"-"`
-	// MaxBytes (store.max_bytes) bounds the database file: when it is full,
-	// writes that need room fail with ErrUnavailable. The log beside it
-	// comes on top, some 32 MiB under load, and so do the journals. 0, the default: no bound but the
+	// MaxBytes (store.max_bytes) bounds each of the two database files, that of
+	// the users and that of the history: when one is full, writes to it
+	// that need room fail with ErrUnavailable. The logs beside them
+	// come on top, some 32 MiB each under load, and so do the journals. 0, the default: no bound but the
 	// disk's; else at least 1 MiB.
 	MaxBytes int64 `mapstructure:"max_bytes"`
 	// JournalBytes (store.journal_bytes) is the size at which one of the two
@@ -30,6 +31,8 @@ type Config struct {
 	// program, such as a backup, that has locked the database. Default 5s,
 	// at most 1m.
 	BusyTimeout time.Duration `mapstructure:"busy_timeout"`
+	// History says how much is remembered of visitors and operators.
+	History HistoryConfig `mapstructure:"-"`
 	// Sealer seals the connectors' secrets. Required; not in config.yaml, where
 	// it is made from `secret`.
 	Sealer Sealer `mapstructure:"-"`
@@ -43,6 +46,7 @@ func DefaultConfig() Config {
 		DataDir:      "./data",
 		JournalBytes: 64 << 20,
 		BusyTimeout:  5 * time.Second,
+		History:      DefaultHistoryConfig(),
 		Now:          time.Now,
 	}
 }
@@ -114,6 +118,8 @@ type RedisConfig struct {
 	// Publish has writes published on their users' and topics' channels, for
 	// other nodes. Not in config.yaml.
 	Publish bool `mapstructure:"-"`
+	// History is that of [Config].
+	History HistoryConfig `mapstructure:"-"`
 	// Sealer is that of [Config]. Required.
 	Sealer Sealer `mapstructure:"-"`
 	// Now is a clock for tests. nil: Redis has the clock.
@@ -122,7 +128,7 @@ type RedisConfig struct {
 
 // DefaultRedisConfig returns the defaults of everything that has one.
 func DefaultRedisConfig() RedisConfig {
-	return RedisConfig{Prefix: "hb:", UserTTL: 720 * time.Hour, Timeout: 2 * time.Second}
+	return RedisConfig{Prefix: "hb:", UserTTL: 720 * time.Hour, Timeout: 2 * time.Second, History: DefaultHistoryConfig()}
 }
 
 // Validate returns an error that names each key whose value is out of range. It

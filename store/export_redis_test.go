@@ -1,11 +1,35 @@
 package store
 
-import "github.com/redis/go-redis/v9"
+import (
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
 
 var (
 	DecodeUser      = decodeUser
 	DecodeTopicUser = decodeTopicUser
+	DecodeVisitor   = decodeVisitor
 )
+
+// DecodeHistory reads what stands in lists: a view, an offer, an entry of the audit log.
+func DecodeHistory(data string) error {
+	_, view := decodeView("v", time.Time{}, data)
+	_, offer := decodeOffer("c", "o", data)
+	_, state := decodeOfferState(data)
+	_, audit := decodeAudit("c", entry{member: data})
+	return errors.Join(view, offer, state, audit)
+}
+
+// ReadCursor reads a cursor, and writes it again.
+func ReadCursor(list, cursor string) (again string, err error) {
+	p, err := placeOf(list, cursor)
+	if p == nil || err != nil {
+		return "", err
+	}
+	return p.cursor(list), nil
+}
 
 // DecodeConnector reads a record without its secrets.
 func DecodeConnector(data string) error {

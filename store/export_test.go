@@ -10,7 +10,7 @@ import (
 func (s *SQLite) Queued() int {
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
-	return len(s.queue.puts)
+	return len(s.queue.waiting)
 }
 
 // Settle waits until no checkpoint is under way, and nothing goes from a journal

@@ -9,13 +9,13 @@ import (
 // migrations are numbered from 0001 without gaps. One that has been released is
 // never changed: what follows it goes into the next.
 //
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql history/*.sql
 var migrations embed.FS
 
-// migrate brings the schema of the database to what this program knows. The
+// migrate brings the schema of the database at path to that of the directory. The
 // number of the last migration that was applied is the file's user_version.
-func migrate(c *conn, path string) error {
-	files, err := fs.Glob(migrations, "migrations/*.sql") // in the order of their numbers
+func migrate(c *conn, path, dir string) error {
+	files, err := fs.Glob(migrations, dir+"/*.sql") // in the order of their numbers
 	if err != nil {
 		return err
 	}

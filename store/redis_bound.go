@@ -52,7 +52,7 @@ func (s *Redis) bound(ctx context.Context, connectorID string, users []User) err
 				return fmt.Errorf("%s: %w", doing, err)
 			}
 			forget = append(forget, &call{
-				script: forgetScript, key: s.cfg.userKey(connectorID, list[0]), also: s.cfg.mergedKey(connectorID, list[0]), args: []any{int64(used)},
+				script: forgetScript, key: s.cfg.userKey(connectorID, list[0]), also: []string{s.cfg.mergedKey(connectorID, list[0])}, args: []any{int64(used)},
 			})
 		}
 	}

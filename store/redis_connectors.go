@@ -70,6 +70,7 @@ func (s *Redis) Connectors(ctx context.Context) ([]Connector, error) {
 	for id, record := range records {
 		c, err := s.connector(id, record)
 		switch {
+		case errors.Is(err, ErrDeleted):
 		case errors.Is(err, ErrSealed), errors.Is(err, ErrNewer):
 			sealed = append(sealed, fmt.Errorf("connector %s: %w", id, err))
 		case err != nil:
@@ -105,6 +106,9 @@ func (s *Redis) connector(id, data string) (Connector, error) {
 	if err != nil {
 		return Connector{}, err
 	}
+	if opened.Deleted {
+		return Connector{}, ErrDeleted
+	}
 	return Connector{
 		ID: id, Organization: record.Organization, Secret: opened.Secret, PrivateSettings: opened.PrivateSettings,
 		Settings: record.Settings, UpdatedAt: decodeTime(data[1:9]), ConfigDigest: digest, Segments: record.Segments,
@@ -127,17 +131,23 @@ func openSecrets(sealer Sealer, id string, sealed []byte) (secrets, error) {
 
 // PutConnector implements [Store].
 func (s *Redis) PutConnector(ctx context.Context, c Connector) (stored bool, err error) {
-	return s.putConnector(ctx, "writing connector "+c.ID, c, "")
+	return s.putConnector(ctx, "writing connector "+c.ID, c, false, "")
+}
+
+// DeleteConnector implements [Store].
+func (s *Redis) DeleteConnector(ctx context.Context, id string) error {
+	_, err := s.putConnector(ctx, "deleting connector "+id, Connector{ID: id}, true, "")
+	return err
 }
 
 // putConnector is [Redis.PutConnector], and with mode "restore" [Redis.RestoreConnector].
-func (s *Redis) putConnector(ctx context.Context, doing string, c Connector, mode string) (stored bool, err error) {
+func (s *Redis) putConnector(ctx context.Context, doing string, c Connector, deleted bool, mode string) (stored bool, err error) {
 	leave, err := s.enter(ctx, doing)
 	if err != nil {
 		return false, err
 	}
 	defer leave()
-	plaintext, err := json.Marshal(secrets{c.Secret, c.PrivateSettings})
+	plaintext, err := json.Marshal(secrets{c.Secret, c.PrivateSettings, deleted})
 	if err != nil {
 		return false, err
 	}

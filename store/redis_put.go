@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // putting is one user's way through a Put or a Restore.
@@ -188,9 +189,9 @@ func (s *Redis) putRecords(ctx context.Context, doing, connectorID string, wave 
 		if p.user.Erased {
 			most = ""
 		}
-		p.call = &call{script: putScript, key: s.cfg.userKey(connectorID, p.user.ID), also: s.cfg.mergedKey(connectorID, p.user.ID), args: []any{
+		p.call = &call{script: putScript, key: s.cfg.userKey(connectorID, p.user.ID), also: []string{s.cfg.mergedKey(connectorID, p.user.ID)}, args: []any{
 			encodeTime(p.user.StateAt), encodeTopics(p.topics), p.user.State,
-			s.cfg.UserTTL.Milliseconds(), refresh, s.clock(),
+			s.cfg.life(&p.user).Milliseconds(), refresh, s.clock(),
 			s.publish, s.cfg.UserChannel(connectorID, p.user.ID), encodeTime(p.user.Accepted), p.user.News,
 			p.exact, encodeTopics(p.user.Merged), most,
 		}}
@@ -205,6 +206,14 @@ func (s *Redis) putRecords(ctx context.Context, doing, connectorID string, wave 
 		}
 	}
 	return nil
+}
+
+// life is how long a user's record is kept; 0: for ever.
+func (c RedisConfig) life(u *User) time.Duration {
+	if u.Erased {
+		return ErasureLife
+	}
+	return c.UserTTL
 }
 
 // written reads what the script has answered.
@@ -232,6 +241,7 @@ func (p *putting) written() error {
 		}
 		p.result.Merged, p.topics = without(topics, p.user.Topics), topics
 	}
+	p.result.NewTopics = status == 1 && claim != 0
 	if p.claim = claim != 0; !p.claim {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 
 	"hullbeam/store"
@@ -28,5 +29,29 @@ func FuzzRedisRecords(f *testing.F) {
 			t.Errorf("%d bytes out of %d", len(user), len(data))
 		}
 		store.DecodeConnector(data)
+		store.DecodeHistory(data)
+		if v, err := store.DecodeVisitor("v", data); err == nil && len(v.UserID)+len(v.Email)+len(v.Latest.URL) > len(data) {
+			t.Errorf("%+v out of %d bytes", v, len(data))
+		}
+	})
+}
+
+// FuzzRedisCursor: a cursor comes from outside. One that is read is that which was given.
+func FuzzRedisCursor(f *testing.F) {
+	f.Add("")
+	f.Add("BXBhZ2VzBDFzMnkBMwF2BQEAAAAB")
+	f.Add("!")
+	f.Fuzz(func(t *testing.T, cursor string) {
+		again, err := store.ReadCursor("pages", cursor)
+		switch {
+		case err != nil:
+			if !errors.Is(err, store.ErrCursor) {
+				t.Error(err)
+			}
+		default:
+			if third, err := store.ReadCursor("pages", again); err != nil || third != again {
+				t.Errorf("%q is read as %q, and that as %q, %v", cursor, again, third, err)
+			}
+		}
 	})
 }

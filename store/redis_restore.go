@@ -57,5 +57,5 @@ func (s *Redis) Restore(ctx context.Context, connectorID string, snapshots []Sna
 // stored tells which. Record, sealed secrets, errors and
 // RedisConfig.WaitReplicas are those of [Redis.PutConnector].
 func (s *Redis) RestoreConnector(ctx context.Context, c Connector) (stored bool, err error) {
-	return s.putConnector(ctx, "restoring connector "+c.ID, c, "restore")
+	return s.putConnector(ctx, "restoring connector "+c.ID, c, false, "restore")
 }

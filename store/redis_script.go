@@ -24,6 +24,12 @@ var (
 	forgetScript    = newScript("forget")
 	onceScript      = newScript("once")
 	markScript      = newScript("mark")
+	visitorScript   = newScript("visitor")
+	seenScript      = newScript("seen")
+	latestScript    = newScript("latest")
+	noteScript      = newScript("note")
+	offerScript     = newScript("offer")
+	capScript       = newScript("cap")
 )
 
 func newScript(name string) *script {
@@ -35,21 +41,16 @@ func newScript(name string) *script {
 	return &script{string(text), hex.EncodeToString(digest[:])}
 }
 
-// call is one run of a script on one key.
+// call is one run of a script on the keys of one slot.
 type call struct {
 	script *script
 	key    string
-	also   string // another key of the same slot; empty: there is none
+	also   []string // other keys of the same slot
 	args   []any
 	cmd    *redis.Cmd // its answer, after run
 }
 
-func (c *call) keys() []string {
-	if c.also == "" {
-		return []string{c.key}
-	}
-	return []string{c.key, c.also}
-}
+func (c *call) keys() []string { return append([]string{c.key}, c.also...) }
 
 const (
 	maxCalls     = 1000    // in a pipeline

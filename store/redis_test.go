@@ -36,7 +36,7 @@ func testRedis(t *testing.T, url string) {
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
 		cfg := redisConfig(url)
 		cfg.Prefix = filepath.Base(filepath.Dir(opts.Dir)) + ":"
-		cfg.Now, cfg.Sealer = opts.Now, opts.Sealer
+		cfg.Now, cfg.Sealer, cfg.History = opts.Now, opts.Sealer, opts.History
 		return openRedis(t, cfg)
 	})
 }
@@ -157,12 +157,16 @@ func TestRedisOutOfMemory(t *testing.T) {
 	server := storetest.Redis(t)
 	s := openRedis(t, redisConfig(server.URL()))
 	put(t, s, users("u", 10))
+	recordVisits(t, s, view("v", "a", time.Now()))
 	server.Do("CONFIG", "SET", "maxmemory", "1mb")
 	_, err := s.Put(t.Context(), "c", users("more", 1))
 	wantTrouble(t, err, "writing 1 user: OOM")
 	_, err = s.PutConnector(t.Context(), store.Connector{ID: "c"})
 	wantTrouble(t, err, "writing connector c: OOM")
 	wantTrouble(t, s.Ping(t.Context()), "OOM")
+	_, err = s.Record(t.Context(), []store.Visit{view("v", "b", time.Now())})
+	wantTrouble(t, err, "writing visits: OOM")
+	wantViews(t, s, store.Person{Visitor: "v"}, "a")
 	if got := known(t, s, users("u", 10)) + known(t, s, users("more", 1)); got != 10 {
 		t.Errorf("%d users, want 10", got)
 	}
@@ -200,6 +204,12 @@ func TestRedisFrozenAndGone(t *testing.T) {
 				_, err := s.PutConnector(t.Context(), store.Connector{ID: "c"})
 				return err
 			},
+			"Record": func() error { _, err := s.Record(t.Context(), []store.Visit{view("v", "a", time.Now())}); return err },
+			"Pages": func() error {
+				_, _, err := s.Pages(t.Context(), "c", store.Person{UserID: "u"}, "", 1)
+				return err
+			},
+			"PendingOffers": func() error { _, err := s.PendingOffers(t.Context(), "c", time.Now()); return err },
 		} {
 			began := time.Now()
 			err := do()
@@ -652,6 +662,14 @@ func TestRedisACL(t *testing.T) {
 	_, warnErr := s.Warnings(t.Context())
 	_, _, findErr := s.Find(t.Context(), "c", []string{"id:u1"})
 	if err := errors.Join(err, warnErr, s.Ping(t.Context())); err != nil {
+		t.Error(err)
+	}
+	useHistory(t, s)
+	for _, user := range []string{"ann", "bob"} {
+		recordVisits(t, s, view("v", user, time.Now()))
+		join(t, s, "v", user)
+	}
+	if err := s.EraseVisitors(t.Context(), "c", []store.Person{{UserID: "bob"}}); err != nil {
 		t.Error(err)
 	}
 	if findErr != nil && !errors.Is(findErr, store.ErrNotFound) {

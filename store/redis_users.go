@@ -240,9 +240,10 @@ func firstError(err error, cmds []*redis.StringCmd) error {
 const renewAfter = time.Hour
 
 // renew prolongs the life of a user that was read, and of the key that led there.
-// The read is good without it, and the next one tries again.
+// The read is good without it, and the next one tries again. Whom no topic leads to
+// nobody uses: the memory of an erasure ends in its time.
 func (s *Redis) renew(ctx context.Context, connectorID string, user known, topicKeys ...string) {
-	if s.cfg.UserTTL == 0 || user.left < 0 || s.cfg.UserTTL-user.left < renewAfter {
+	if s.cfg.UserTTL == 0 || len(user.Topics) == 0 || user.left < 0 || s.cfg.UserTTL-user.left < renewAfter {
 		return
 	}
 	err := s.do(ctx, "renewing a user", func(ctx context.Context) error {

@@ -38,6 +38,11 @@ func (c *rowCache) get(k userKey) *row {
 	return c.put(k, *r)
 }
 
+func (c *rowCache) forget(k userKey) {
+	delete(c.young, k)
+	delete(c.old, k)
+}
+
 func (c *rowCache) put(k userKey, r row) *row {
 	if c.young == nil || len(c.young) >= cachedRows/2 {
 		c.young, c.old = make(map[userKey]*row), c.young

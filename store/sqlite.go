@@ -2,32 +2,30 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"modernc.org/sqlite"
 )
 
-// SQLite is the embedded [Store]: one database file in WAL mode, written by
-// one connection and read by a few others meanwhile, and two journals that hold
-// the latest states of users on their way into it. Files and directories that
+// SQLite is the embedded [Store]: a database file in WAL mode, written by
+// one connection and read by a few others meanwhile, two journals that hold
+// the latest states of users on their way into it, and another such database for the
+// [History], so that neither waits for the other's writes. Files and directories that
 // it makes are for their owner only. Other programs may read the database, but
 // not change it.
 type SQLite struct {
+	*database // hullbeam.db
+	*history  // history.db
+
 	sealer Sealer
 	now    func() time.Time
-	path   string
 	lock   *os.File
 
-	queue queue // of Puts
+	queue queue[*put]
 	once  onces
 
 	// turn holds a value while somebody commits Puts; who puts it there has
@@ -43,40 +41,15 @@ type SQLite struct {
 	doubt    bool     // whether the one after that has come to the database is not known
 	journals *journals
 
-	// db holds a value while somebody writes to the database; who puts it
-	// there has the writer.
-	db     chan struct{}
-	writer *conn
-	open   driver.Connector // with what the writer is opened
-
-	readers chan *conn // those that are free
-	opened  int        // how many readers there are
-
-	checkpointer  *conn
-	checkpointing atomic.Bool
-	background    sync.WaitGroup
-
-	closing chan struct{} // closed by Close
-	closed  sync.Once
+	closed sync.Once
 }
 
 var _ Store = (*SQLite)(nil)
 
 const (
 	databaseFile = "hullbeam.db"
+	historyFile  = "history.db"
 	lockName     = "hullbeam.lock"
-	pageSize     = 4096
-
-	// Find and Snapshots read a page or two each, mostly from the system's cache.
-	// More readers than cores would only wait for each other.
-	readerCount = 4
-
-	writerCache = 32 << 20 // bytes; what does not fit is read again for each update
-	readerCache = 2 << 20  // bytes, for each reader
-
-	// A log that has grown, because a long read held it, is cut to this when
-	// it starts over.
-	logBytes = 64 << 20
 )
 
 // OpenSQLite opens the database in cfg.DataDir, which it makes when there is
@@ -105,73 +78,32 @@ func OpenSQLite(ctx context.Context, cfg Config) (*SQLite, error) {
 	}
 
 	s := &SQLite{
-		sealer:  cfg.Sealer,
-		now:     cfg.Now,
-		path:    filepath.Join(dir, databaseFile),
-		lock:    lock,
-		turn:    make(chan struct{}, 1),
-		seed:    maphash.MakeSeed(),
-		frame:   newFrame(),
-		once:    newOnces(),
-		db:      make(chan struct{}, 1),
-		readers: make(chan *conn, readerCount),
-		closing: make(chan struct{}),
+		database: newDatabase(filepath.Join(dir, databaseFile)),
+		history:  newHistory(filepath.Join(dir, historyFile), cfg),
+		sealer:   cfg.Sealer,
+		now:      cfg.Now,
+		lock:     lock,
+		turn:     make(chan struct{}, 1),
+		seed:     maphash.MakeSeed(),
+		frame:    newFrame(),
+		once:     newOnces(),
 	}
 	if err := s.connect(ctx, cfg); err != nil {
 		return nil, errors.Join(failed("opening "+s.path, err), s.Close())
 	}
+	if err := s.history.file.connect(ctx, cfg, "history"); err != nil {
+		return nil, errors.Join(failed("opening "+s.history.file.path, err), s.Close())
+	}
 	return s, nil
 }
 
-// connect opens the connections and migrates.
+// connect opens the database and the journals.
 func (s *SQLite) connect(ctx context.Context, cfg Config) error {
-	// SQLite would make the file, and with it its companions, readable to all.
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := s.database.connect(ctx, cfg, "migrations"); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-
-	s.open, err = sqlite.NewConnector(dsn(s.path, cfg.BusyTimeout, map[string]int64{
-		"cache_size":         -writerCache / 1024,
-		"max_page_count":     cfg.MaxBytes / pageSize, // 0 changes nothing
-		"wal_autocheckpoint": 0,                       // see checkpoint
-	}))
-	if err != nil {
-		return err
-	}
-	if err := s.openWriter(); err != nil {
-		return err
-	}
-	if err := migrate(s.writer, s.path); err != nil {
-		return err
-	}
-
-	reader, err := sqlite.NewConnector(dsn(s.path, cfg.BusyTimeout, map[string]int64{
-		"cache_size": -readerCache / 1024,
-		"query_only": 1,
-	}))
-	if err != nil {
-		return err
-	}
-	for range readerCount {
-		c, err := connect(ctx, reader)
-		if err != nil {
-			return err
-		}
-		s.readers <- c
-		s.opened++
-	}
-	if s.looker, err = connect(ctx, reader); err != nil {
-		return err
-	}
-	checkpointer, err := sqlite.NewConnector(dsn(s.path, 0, nil))
-	if err != nil {
-		return err
-	}
-	if s.checkpointer, err = connect(ctx, checkpointer); err != nil {
+	var err error
+	if s.looker, err = s.connectReader(ctx, cfg); err != nil {
 		return err
 	}
 	return s.openJournals(cfg.JournalBytes)
@@ -195,44 +127,6 @@ func (s *SQLite) openJournals(bytes int64) error {
 	s.journals = journals
 	s.startDraining()
 	return nil
-}
-
-// dsn names the database with what every connection needs: a write is durable
-// when it returns, across a loss of power too.
-func dsn(path string, busy time.Duration, pragmas map[string]int64) string {
-	q := url.Values{
-		"_busy_timeout": {fmt.Sprint(busy.Milliseconds())},
-		"_error_rc":     {"1"}, // no message of an earlier failure in an error's text
-		"_pragma": {
-			fmt.Sprintf("page_size(%d)", pageSize), // of a new file
-			"journal_mode(WAL)",
-			"synchronous(FULL)",
-			fmt.Sprintf("journal_size_limit(%d)", logBytes),
-		},
-	}
-	for name, value := range pragmas {
-		q.Add("_pragma", fmt.Sprintf("%s(%d)", name, value))
-	}
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
-}
-
-// read calls do with a connection for reading, once one is free.
-func (s *SQLite) read(ctx context.Context, doing string, do func(*conn) error) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	select {
-	case <-s.closing:
-		return errClosed
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", doing, ctx.Err())
-	case c := <-s.readers:
-		defer func() { s.readers <- c }()
-		if err := do(c); err != nil {
-			return failed(doing, err)
-		}
-		return nil
-	}
 }
 
 // Ping implements [Store]. It writes a row and an empty frame, so that a disk
@@ -279,15 +173,10 @@ func (s *SQLite) close() error {
 	s.db <- struct{}{} // and keep it
 	errs = append(errs, s.writeOnce(s.transaction))
 	s.background.Wait()
-
-	for range s.opened {
-		errs = append(errs, (<-s.readers).Close())
+	if s.looker != nil {
+		errs = append(errs, s.looker.Close())
 	}
-	for _, c := range []*conn{s.looker, s.checkpointer, s.writer} {
-		if c != nil {
-			errs = append(errs, c.Close())
-		}
-	}
+	errs = append(errs, s.disconnect(), s.history.close())
 	if err := errors.Join(append(errs, s.lock.Close())...); err != nil {
 		return fmt.Errorf("closing %s: %w", s.path, err)
 	}

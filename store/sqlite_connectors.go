@@ -13,6 +13,8 @@ import (
 type secrets struct {
 	Secret          string `json:"secret"`
 	PrivateSettings []byte `json:"private_settings"`
+	// Deleted: there is nothing else, and the connector is not there any more.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // The columns of a Connector, in the order in which connector reads them.
@@ -35,6 +37,9 @@ func (s *SQLite) connector(row []driver.Value) (Connector, error) {
 	var opened secrets
 	if err := json.Unmarshal(plaintext, &opened); err != nil {
 		return Connector{}, fmt.Errorf("its secrets: %w", err)
+	}
+	if opened.Deleted {
+		return Connector{}, ErrDeleted
 	}
 	c.Secret, c.PrivateSettings = opened.Secret, opened.PrivateSettings
 	return c, nil
@@ -64,7 +69,9 @@ func (s *SQLite) Connectors(ctx context.Context) ([]Connector, error) {
 	err := s.read(ctx, "reading the connectors", func(db *conn) error {
 		return db.each(7, func(row []driver.Value) error {
 			c, err := s.connector(row)
-			if err != nil {
+			if errors.Is(err, ErrDeleted) {
+				return nil
+			} else if err != nil {
 				sealed = append(sealed, fmt.Errorf("connector %s: %w", row[0], err))
 				return nil
 			}
@@ -80,7 +87,17 @@ func (s *SQLite) Connectors(ctx context.Context) ([]Connector, error) {
 
 // PutConnector implements [Store].
 func (s *SQLite) PutConnector(ctx context.Context, c Connector) (stored bool, err error) {
-	plaintext, err := json.Marshal(secrets{c.Secret, c.PrivateSettings})
+	return s.putConnector(ctx, c, secrets{c.Secret, c.PrivateSettings, false})
+}
+
+// DeleteConnector implements [Store].
+func (s *SQLite) DeleteConnector(ctx context.Context, id string) error {
+	_, err := s.putConnector(ctx, Connector{ID: id}, secrets{Deleted: true})
+	return err
+}
+
+func (s *SQLite) putConnector(ctx context.Context, c Connector, secret secrets) (stored bool, err error) {
+	plaintext, err := json.Marshal(secret)
 	if err != nil {
 		return false, err
 	}

@@ -18,12 +18,18 @@ import (
 	"hullbeam/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		recordUntilKilled(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
 		cfg := config(opts.Dir)
-		cfg.Now, cfg.Sealer = opts.Now, opts.Sealer
+		cfg.Now, cfg.Sealer, cfg.History = opts.Now, opts.Sealer, opts.History
 		return open(t, cfg)
 	})
 }
@@ -51,9 +57,11 @@ func open(t *testing.T, cfg store.Config) *store.SQLite {
 }
 
 // other is another program's connection to the database.
-func other(t *testing.T, dir string) *sql.DB {
+func other(t *testing.T, dir string) *sql.DB { return otherFile(t, filepath.Join(dir, "hullbeam.db")) }
+
+func otherFile(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(dir, "hullbeam.db"))
+	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +151,9 @@ func TestNewerFile(t *testing.T) {
 	if !errors.Is(err, store.ErrNewer) {
 		t.Errorf("got %v, want ErrNewer", err)
 	}
-	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 4)")
+	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 5)")
 
-	exec(t, other(t, dir), "PRAGMA user_version = 4")
+	exec(t, other(t, dir), "PRAGMA user_version = 5")
 	open(t, config(dir)) // the refusal has left nothing behind
 }
 
@@ -202,7 +210,8 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 	check(dir, 0o700)
-	for _, name := range []string{"hullbeam.db", "hullbeam.db-wal", "hullbeam.db-shm", "hullbeam.lock", "hullbeam.journal-0", "hullbeam.journal-1"} {
+	for _, name := range []string{"hullbeam.db", "hullbeam.db-wal", "hullbeam.db-shm", "hullbeam.lock", "hullbeam.journal-0", "hullbeam.journal-1",
+		"history.db", "history.db-wal", "history.db-shm"} {
 		check(filepath.Join(dir, name), 0o600)
 	}
 }

@@ -21,6 +21,11 @@ func (c *commit) put(p *put) error {
 		if p.written[i], err = c.putUser(connector, u); err != nil {
 			return err
 		}
+		if u.Erased && !p.written[i].Stale {
+			if err := c.entomb(userKey{connector, u.ID}, p.written[i].Version); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -68,6 +73,11 @@ func (c *commit) putUser(connector int64, u User) (Written, error) {
 	}
 	stateAt, stale := settle(u.StateAt, r.stateAt, c.now)
 	if stale {
+		if stale, err = c.stands(r); err != nil {
+			return Written{}, err
+		}
+	}
+	if stale {
 		return Written{Version: uint64(r.version), Stale: true}, nil
 	}
 	r.version, r.stateAt = max(r.version+1, c.now.UnixMicro()), stateAt
@@ -90,6 +100,7 @@ func (c *commit) putUser(connector int64, u User) (Written, error) {
 		return Written{}, err
 	}
 	if !same {
+		written.NewTopics = len(c.topics) > 0
 		written.Gone, written.Taken, err = c.setTopics(connector, r.key, c.topics)
 	}
 	return written, err
@@ -162,7 +173,7 @@ func (c *commit) insert(k userKey, topics uint64, u User) (Written, error) {
 			return Written{}, err
 		}
 	}
-	written := Written{Version: uint64(r.version), Merged: without(u.Merged, u.Topics)}
+	written := Written{Version: uint64(r.version), Merged: without(u.Merged, u.Topics), NewTopics: len(c.topics) > 0}
 	written.Gone, written.Taken, err = c.setTopics(k.connector, r.key, c.topics)
 	c.rows.put(k, r)
 	return written, err

@@ -11,6 +11,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -30,9 +31,11 @@ import (
 type Store interface {
 	Once
 	Marks
+	Erasures
+	History
 
 	// Connector returns the connector with that id. [ErrNotFound]: there is
-	// none. [ErrSealed]: its secrets cannot be opened.
+	// none; [ErrDeleted]: there is none any more. [ErrSealed]: its secrets cannot be opened.
 	Connector(ctx context.Context, id string) (Connector, error)
 
 	// Connectors returns all connectors in the order of their ids. One whose
@@ -46,6 +49,11 @@ type Store interface {
 	// that is newer by UpdatedAt; stored tells which. UpdatedAt follows the
 	// rules of [User.StateAt]. An empty ConfigDigest keeps the stored one.
 	PutConnector(ctx context.Context, c Connector) (stored bool, err error)
+
+	// DeleteConnector forgets what is stored of a connector but its users, and that there
+	// was one: until it is put again, reading it is [ErrDeleted], so that those who had
+	// read it before do not put it back.
+	DeleteConnector(ctx context.Context, id string) error
 
 	// Put stores the latest states of users of one connector, all of them or
 	// none, in the order given, in which a user may occur more than once. It
@@ -89,7 +97,9 @@ type User struct {
 	// Sorted, each once.
 	Merged []string
 
-	// Erased forgets what was merged into the user, too.
+	// Erased means that State says that the user was erased: what was merged into the
+	// user is forgotten, too, and all of it ErasureLife later, when an older state may
+	// come again.
 	Erased bool
 
 	// StateAt is when the state came to be by the clock of its source (Hull's
@@ -117,6 +127,10 @@ type Written struct {
 	// each write of the user, even across the loss of a store. When Stale it
 	// is the version of what is stored.
 	Version uint64
+
+	// NewTopics means that topics lead to this user that did not, or may not have,
+	// before this write.
+	NewTopics bool
 
 	// Gone are the topics that led to this user before this write and lead to
 	// nobody now, because it did not name them. Sorted.
@@ -179,6 +193,13 @@ type Connector struct {
 	ConfigDigest string
 }
 
+// History is what is remembered of visitors, of what they were sent, and of operators.
+type History interface {
+	Visitors
+	Offers
+	Audits
+}
+
 // Sealer encrypts and authenticates what must not be readable where it is
 // stored. What was sealed with a context opens with that context only.
 // Both methods may be called from any number of goroutines.
@@ -192,6 +213,9 @@ var (
 	// ErrNotFound means that there is no such connector, or no such user.
 	ErrNotFound = errors.New("not found")
 
+	// ErrDeleted means that there was such a connector. It is an [ErrNotFound].
+	ErrDeleted = fmt.Errorf("%w: deleted", ErrNotFound)
+
 	// ErrUnavailable means that the store cannot do now what it may be able to
 	// do later: it is locked, full, read-only, closed, or the disk fails. The
 	// text says what was being done, and why it could not be.
@@ -203,6 +227,9 @@ var (
 
 	// ErrNewer means that the data were made by a newer hullbeam.
 	ErrNewer = errors.New("made by a newer hullbeam")
+
+	// ErrCursor means that a cursor is not one that this list has given.
+	ErrCursor = errors.New("not a cursor of this list")
 
 	// ErrInUse means that another process has the data directory.
 	ErrInUse = errors.New("in use by another hullbeam")

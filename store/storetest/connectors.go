@@ -57,6 +57,28 @@ func (s *suite) connector() {
 	s.wantConnector(replaced)
 }
 
+// What was deleted is known to have been there, and may be put in again.
+func (s *suite) connectorDeleted() {
+	a, b := store.Connector{ID: "a", Secret: "x", UpdatedAt: s.clock.Now(), ConfigDigest: "d"}, store.Connector{ID: "b"}
+	s.putConnector(a, true)
+	s.putConnector(b, true)
+	for _, id := range []string{"a", "a", "never"} {
+		if err := s.DeleteConnector(s.Context(), id); err != nil {
+			s.Fatal(err)
+		}
+		if _, err := s.Connector(s.Context(), id); !errors.Is(err, store.ErrDeleted) || !errors.Is(err, store.ErrNotFound) {
+			s.Errorf("%s was deleted: %v, want ErrDeleted", id, err)
+		}
+	}
+	all, err := s.Connectors(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.diff("what is left", all, []store.Connector{b})
+	s.putConnector(a, true)
+	s.wantConnector(a)
+}
+
 func (s *suite) connectorNewer() {
 	now := s.clock.Now()
 	put := func(secret string, updatedAt time.Time, wantStored bool) {

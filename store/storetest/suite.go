@@ -24,6 +24,8 @@ type Options struct {
 	Dir    string
 	Now    func() time.Time
 	Sealer store.Sealer
+	// History is the defaults, with a bound of views that a test reaches.
+	History store.HistoryConfig
 }
 
 // Run tests the stores that open makes against the contract, sentence by
@@ -35,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		run  func(*suite)
 	}{
 		{"Connector", (*suite).connector},
+		{"ConnectorDeleted", (*suite).connectorDeleted},
 		{"ConnectorNewer", (*suite).connectorNewer},
 		{"ConnectorConfigDigest", (*suite).connectorConfigDigest},
 		{"ConnectorSealed", (*suite).connectorSealed},
@@ -55,6 +58,37 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		{"OnceRace", (*suite).onceRace},
 		{"Marks", (*suite).marksOfAll},
 		{"HasUsers", (*suite).hasUsers},
+		{"Buried", (*suite).buriedTopics},
+		{"ErasedUsers", (*suite).erasedUsers},
+		{"NewTopics", (*suite).newTopics},
+		{"Record", (*suite).recordVisits},
+		{"RecordLate", (*suite).recordLate},
+		{"RecordAnyText", (*suite).recordAnyText},
+		{"RecordTwice", (*suite).recordTwice},
+		{"RecordAtOnce", (*suite).recordAtOnce},
+		{"Sessions", (*suite).sessions},
+		{"RecentVisitors", (*suite).recentVisitors},
+		{"RubbishCursors", (*suite).rubbishCursors},
+		{"Join", (*suite).joinVisitors},
+		{"JoinUnknown", (*suite).joinUnknown},
+		{"JoinSomebodyElse", (*suite).joinSomebodyElse},
+		{"JoinMeanwhile", (*suite).joinMeanwhile},
+		{"PersonOfBoth", (*suite).personOfBoth},
+		{"VisitorsOf", (*suite).visitorsOf},
+		{"PagesOrder", (*suite).pagesOrder},
+		{"PagesBound", (*suite).pagesBound},
+		{"PageSummary", (*suite).pageSummary},
+		{"EraseVisitors", (*suite).eraseVisitors},
+		{"PutOffers", (*suite).putOffers},
+		{"PutOfferAtOnce", (*suite).putOfferAtOnce},
+		{"ListOffers", (*suite).listOffers},
+		{"ListOffersTies", (*suite).listOffersTies},
+		{"ClaimOffers", (*suite).claimOffers},
+		{"ClaimOffersAtOnce", (*suite).claimOffersAtOnce},
+		{"ClaimOffersCap", (*suite).claimOffersCap},
+		{"MarkOffers", (*suite).markOffers},
+		{"EraseOffers", (*suite).eraseOffers},
+		{"AuditLog", (*suite).auditLog},
 		{"Ping", (*suite).ping},
 		{"Reopen", (*suite).reopen},
 		{"Context", (*suite).context},
@@ -65,7 +99,8 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &suite{T: t, open: open, clock: newClock()}
-			s.opts = Options{Dir: t.TempDir(), Now: s.clock.Now, Sealer: NewSealer("secret")}
+			s.opts = Options{Dir: t.TempDir(), Now: s.clock.Now, Sealer: NewSealer("secret"), History: store.DefaultHistoryConfig()}
+			s.opts.History.ViewsPerVisitor = viewsKept
 			s.Store = open(t, s.opts)
 			test.run(s)
 		})
@@ -128,7 +163,7 @@ func (s *suite) put(users ...store.User) []store.Written {
 
 func (s *suite) diff(what string, got, want any) {
 	s.Helper()
-	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(store.Written{}, "NewTopics")); d != "" {
 		s.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
@@ -204,8 +239,35 @@ func (s *suite) calls(ctx context.Context) map[string]error {
 	errs["Mark"] = s.Mark(ctx, []store.Mark{{ConnectorID: "c", Name: "never"}})
 	_, errs["Marks"] = s.Marks(ctx, "c")
 	_, errs["HasUsers"] = s.HasUsers(ctx, "c")
+	errs["Bury"] = s.Bury(ctx, "c", []string{"never"}, s.clock.Now())
+	_, errs["Buried"] = s.Buried(ctx, "c", []string{"never"})
+	errs["Lift"] = s.Lift(ctx, "c", []string{"never"})
+	s.historyCalls(ctx, errs)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
+}
+
+// historyCalls are the methods of the history.
+func (s *suite) historyCalls(ctx context.Context, errs map[string]error) {
+	now := s.clock.Now()
+	_, errs["Record"] = s.Record(ctx, []store.Visit{view("never", "a", now)})
+	errs["Join"] = s.Join(ctx, []store.Join{{ConnectorID: "c", Visitor: "never", UserID: "u", At: now}})
+	_, errs["Visitors"] = s.Visitors(ctx, "c", []string{"v"})
+	_, errs["VisitorsOf"] = s.VisitorsOf(ctx, "c", "u")
+	_, _, errs["RecentVisitors"] = s.RecentVisitors(ctx, "c", "", 1)
+	_, _, errs["Pages"] = s.Pages(ctx, "c", person("u"), "", 1)
+	_, errs["PageSummary"] = s.PageSummary(ctx, "c", person("u"), 1)
+	errs["EraseVisitors"] = s.EraseVisitors(ctx, "c", []store.Person{person("u")})
+	_, _, errs["Sweep"] = s.Sweep(ctx)
+	_, _, errs["PutOffer"] = s.PutOffer(ctx, offer("never", now))
+	_, errs["Offer"] = s.Offer(ctx, "c", "o")
+	_, _, errs["Offers"] = s.Offers(ctx, "c", "", 1)
+	_, errs["PendingOffers"] = s.PendingOffers(ctx, "c", now)
+	_, errs["ClaimOffers"] = s.ClaimOffers(ctx, "c", []store.Claim{{Offer: "o", Person: "u", Visitor: "v", At: now}})
+	_, errs["OfferStates"] = s.OfferStates(ctx, "c", []string{"u"}, []string{"o"})
+	_, errs["MarkOffers"] = s.MarkOffers(ctx, "c", []store.OfferMark{{Offer: "o", Persons: []string{"u"}, Step: store.OfferSeen, At: now}})
+	errs["Audit"] = s.Audit(ctx, store.AuditEntry{ConnectorID: "c", At: now, Action: "never"})
+	_, _, errs["AuditLog"] = s.AuditLog(ctx, "c", "", 1)
 }
 
 func (s *suite) context() {
@@ -220,6 +282,7 @@ func (s *suite) context() {
 	}
 	s.wantConnector(store.Connector{ID: "c"})
 	s.diff("a user whose Put was withdrawn", s.snapshot("never"), store.Snapshot{})
+	s.diff("a visitor whose visit was withdrawn", s.visitorOf("never"), store.Visitor{})
 }
 
 func (s *suite) close() {
