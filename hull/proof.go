@@ -19,9 +19,20 @@ const (
 	VerifyOff        = "off"        // every claim counts
 )
 
-// possessionLength is how many characters an anonymous id needs before knowing
+// PossessionLength is how many characters an anonymous id needs before knowing
 // it says that the visitor's browser told it: shorter ones can be guessed.
-const possessionLength = 16
+const PossessionLength = 16
+
+// Doubt is why a topic does not count without a signature; "": it does.
+type Doubt string
+
+// The doubts there are.
+const (
+	DoubtUnsigned Doubt = "unsigned" // nothing counts without one
+	DoubtKind     Doubt = "kind"     // only anonymous ids do
+	DoubtShort    Doubt = "short"    // the anonymous id can be guessed
+	DoubtService  Doubt = "service"  // it is of a service whose ids can be counted through
+)
 
 // What Prove refuses.
 var (
@@ -147,25 +158,25 @@ func (p Policy) Vouched(proof Proof) Claims {
 func (p Policy) Counts(topic Topic, signed bool) bool { return signed || p.trusts(topic) }
 
 // trusts reports whether a topic counts without a signature.
-func (p Policy) trusts(topic Topic) bool {
-	switch p.Verification {
-	case VerifyOff:
-		return true
-	case VerifyPossession:
-		return topic.Kind() == KindAnonymousID && p.possessed(topic.Value())
-	default:
-		return false
-	}
-}
+func (p Policy) trusts(topic Topic) bool { return p.Doubt(topic) == "" }
 
-// possessed reports whether only the visitor's browser and the platform can
-// know an anonymous id.
-func (p Policy) possessed(id string) bool {
-	if utf8.RuneCountInString(id) < possessionLength {
-		return false
+// Doubt says why a topic does not count without a signature. Under VerifyPossession it
+// does if only the visitor's browser and the platform can know it.
+func (p Policy) Doubt(topic Topic) Doubt {
+	service, _, prefixed := strings.Cut(topic.Value(), ":")
+	switch {
+	case p.Verification == VerifyOff:
+		return ""
+	case p.Verification != VerifyPossession:
+		return DoubtUnsigned
+	case topic.Kind() != KindAnonymousID:
+		return DoubtKind
+	case utf8.RuneCountInString(topic.Value()) < PossessionLength:
+		return DoubtShort
+	case prefixed && !slices.Contains(p.PossessionServices, service):
+		return DoubtService
 	}
-	service, _, prefixed := strings.Cut(id, ":")
-	return !prefixed || slices.Contains(p.PossessionServices, service)
+	return ""
 }
 
 // hashed returns the topic that a user_hash proves.
