@@ -62,6 +62,7 @@ type Parts struct {
 	Broker   *stream.Broker
 	Tokens   *stream.Sealer
 	Visitors *stream.Sealer
+	Sessions *stream.Sealer
 	Verifier verifier
 	Hull     directory
 	Firehose firehose
@@ -80,6 +81,7 @@ type Server struct {
 	broker     *stream.Broker
 	tokens     *stream.Sealer
 	visitors   *stream.Sealer
+	sessions   *stream.Sealer
 	verifier   verifier
 	hull       directory
 	firehose   firehose
@@ -102,6 +104,8 @@ type Server struct {
 	connectorStreams *places
 	openings         *places
 	visitorRates     *rates
+	signIns          *rates
+	refusals         *rates // that are noted in the audit log
 	views            views
 
 	intake  *intake
@@ -109,6 +113,14 @@ type Server struct {
 	scratch sync.Pool // of *[]byte, for payloads
 
 	extracts *extracts
+
+	presence    *presence
+	live        liveViews
+	liveStreams *places
+	pending     *pendingOffers
+	deliveries  deliveries
+	storeRests  time.Time    // until then: stepStore
+	recording   atomic.Int64 // page views and emails that wait for the store
 
 	public, admin *gin.Engine
 }
@@ -126,6 +138,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		broker:           parts.Broker,
 		tokens:           parts.Tokens,
 		visitors:         parts.Visitors,
+		sessions:         parts.Sessions,
 		verifier:         parts.Verifier,
 		hull:             parts.Hull,
 		firehose:         parts.Firehose,
@@ -142,13 +155,18 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		connectorStreams: newPlaces(cfg.Limits.StreamsPerConnector),
 		openings:         newPlaces(cfg.Limits.Openings),
 		visitorRates:     newRates(cfg.Limits.PagesPerVisitor),
+		signIns:          newRates(cfg.Admin.SignInsPerAddress),
+		refusals:         newRates(refusalsNoted),
 		intake:           newIntake(cfg.Limits.NotificationMemory, cfg.Limits.NotificationBody),
 		extracts:         newExtracts(cfg.Hull.Extracts),
+		liveStreams:      newPlaces(cfg.Visitors.LiveStreams),
 	}
 	s.scratch.New = func() any { return new([]byte) }
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.presence = newPresence(cfg.Visitors.Grace, s.now)
+	s.pending = &pendingOffers{store: parts.Store, now: s.now, taken: s.tookOffer, lists: map[string]*pendingList{}}
 	if s.prepared.Store(parts.Bus == nil); parts.Bus != nil {
 		shared, ok := parts.Store.(sharedStore)
 		if !ok {
@@ -206,6 +224,7 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 	r.GET("/readme", getReadme)
 	r.GET("/admin.html", s.getInstallPage)
 	r.GET("/install/check", s.getInstallCheck)
+	r.POST("/install/code", s.audited, s.postInstallCode)
 	r.GET("/install/files/:file", s.getInstallFile)
 
 	s.healthRoutes(r)
@@ -230,10 +249,34 @@ func (s *Server) healthRoutes(r *gin.Engine) {
 func (s *Server) adminRoutes(r *gin.Engine) {
 	r.GET("/metrics", s.machine, s.getMetrics)
 	r.GET("/debug/pprof/*name", s.machine, getProfile)
-	of := r.Group("/api/v1/connectors/:connector", s.operator)
+	r.GET(adminPath, toAdmin)
+	r.GET(adminPath+"/*file", s.getAdminPage)
+	r.HEAD(adminPath+"/*file", s.getAdminPage)
+
+	v1 := r.Group("/api/v1", s.audited)
+	v1.POST("/session", s.postSession)
+	v1.GET("/session", s.operator, s.getSession)
+	v1.DELETE("/session", s.deleteSession)
+	v1.GET("/audit", s.operator, s.forAll, s.getAudit)
+	v1.GET("/connectors", s.operator, s.getConnectors)
+
+	of := v1.Group("/connectors/:connector", s.operator)
 	of.GET("", s.getConnector)
+	of.PUT("", s.putConnector)
+	of.DELETE("", s.deleteConnector)
+	of.GET("/audit", s.getAudit)
 	of.POST("/users", s.postUsers)
+	of.GET("/users/:topic", s.getUser)
+	of.DELETE("/users/:topic", s.deleteUser)
+	of.DELETE("/visitors/:visitor", s.deleteVisitor)
 	of.POST("/offers", s.postOffer)
+	of.GET("/offers", s.getOffers)
+	of.GET("/offers/:offer", s.getOffer)
+	of.GET("/visitors", s.getVisitors)
+	of.GET("/visitors/:visitor", s.getVisitor)
+	of.GET("/visitors/:visitor/pages", s.getPages)
+	of.GET("/visitors/:visitor/pages/summary", s.getPageSummary)
+	of.GET("/live", s.getLive)
 }
 
 func init() { gin.SetMode(gin.ReleaseMode) } // its debug mode prints routes
@@ -253,13 +296,16 @@ func (s *Server) engine() (*gin.Engine, error) {
 	return r, nil
 }
 
-// Run reads extracts, writes the marks of connectors, and keeps the node in touch with
-// the others, until ctx ends.
+// Run reads extracts, writes the marks of connectors and who visitors are, sends the
+// offers that wait, tells operators who is there, forgets what is too old, and keeps the
+// node in touch with the others, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { s.runExtracts(ctx) })
 	running.Go(func() { s.runMarks(ctx) })
+	running.Go(func() { s.runHistory(ctx) })
+	running.Go(func() { s.runPresence(ctx) })
 	if s.cluster == nil {
 		return nil
 	}
@@ -294,7 +340,7 @@ func (s *Server) Metrics() []prometheus.Collector {
 		}
 		return float64(s.cluster.backlog())
 	})
-	return append(s.metrics.collectors(), s.events.vec, backlog, s.extracts.gauge())
+	return append(s.metrics.collectors(), s.events.vec, backlog, s.extracts.gauge(), s.historyQueue(), s.visitorsLive())
 }
 
 // Prepared says that the store was in reach: the node, unless it is alone, is not

@@ -25,32 +25,30 @@ func newOperators(keys []string) operators {
 	return o
 }
 
-// know tells whether key is an admin key. How long it takes tells nothing.
-func (o operators) know(key string) bool {
-	got, found := sha256.Sum256([]byte(key)), 0
+// find returns the hash of an admin key, and whether key is one. How long it takes tells
+// nothing.
+func (o operators) find(key string) (hash [sha256.Size]byte, known bool) {
+	hash = sha256.Sum256([]byte(key))
+	return hash, o.has(hash[:])
+}
+
+// has tells whether hash is that of an admin key. How long it takes tells nothing.
+func (o operators) has(hash []byte) bool {
+	found := 0
 	for _, want := range o.hashes {
-		found |= subtle.ConstantTimeCompare(got[:], want[:])
+		found |= subtle.ConstantTimeCompare(hash, want[:])
 	}
 	return found == 1
-}
-
-// operator lets operators in.
-func (s *Server) operator(c *gin.Context) {
-	if !s.operators.know(bearer(c)) {
-		s.unauthorized(c)
-	}
-}
-
-func (s *Server) unauthorized(c *gin.Context) {
-	c.Header("WWW-Authenticate", "Bearer")
-	s.fail(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
 }
 
 // machine lets in who watches the machine: on the operators' own listener, by a
 // direct connection from this machine, and otherwise with an admin key.
 func (s *Server) machine(c *gin.Context) {
-	if !s.cfg.AdminApart && !isDirectLoopback(c.Request) && !s.operators.know(bearer(c)) {
-		s.unauthorized(c)
+	if s.cfg.AdminApart || isDirectLoopback(c.Request) {
+		return
+	}
+	if _, known := s.operators.find(bearer(c)); !known {
+		s.refuseOperator(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
 	}
 }
 

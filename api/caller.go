@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"errors"
+	"net/url"
 
 	"github.com/gin-gonic/gin"
 
@@ -13,11 +15,16 @@ import (
 // nothing is learnt (docs/hull-protocol.md 7.2 and A4). Errors are
 // hull.ErrMissingCredentials, hull.ErrInvalidCredentials, or the store's.
 func (s *Server) caller(c *gin.Context) (*connector, error) {
-	said, err := hull.ParseCaller(c.Request.URL.Query(), s.cfg.Secrets)
+	return s.connectorOf(c.Request.Context(), c.Request.URL.Query())
+}
+
+// connectorOf is caller with the credentials of query.
+func (s *Server) connectorOf(ctx context.Context, query url.Values) (*connector, error) {
+	said, err := hull.ParseCaller(query, s.cfg.Secrets)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := s.connectors.find(c.Request.Context(), said.ID)
+	conn, err := s.connectors.find(ctx, said.ID)
 	switch {
 	case errors.Is(err, errUnknownConnector):
 		return nil, hull.ErrInvalidCredentials

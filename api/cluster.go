@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -52,15 +53,17 @@ func (c Cluster) Validate() error {
 //
 // It is the bus's listener. Locks are taken in the order slot, cluster, bus.
 type cluster struct {
-	server   *Server
-	store    sharedStore
-	bus      stream.Bus
-	tier     *otter.Cache[stream.Channel, *store.Snapshot] // of resident users
-	wake     chan struct{}                                 // holds one wake-up for run
-	life     time.Duration                                 // residentLife
-	renews   time.Duration                                 // renewEach
-	patience time.Duration                                 // countWait
-	stuck    atomic.Bool                                   // what was missed cannot be read
+	server    *Server
+	store     sharedStore
+	bus       stream.Bus
+	node      string                                        // its name among the nodes, of this process
+	tier      *otter.Cache[stream.Channel, *store.Snapshot] // of resident users
+	wake      chan struct{}                                 // holds one wake-up for run
+	life      time.Duration                                 // residentLife
+	renews    time.Duration                                 // renewEach
+	patience  time.Duration                                 // countWait
+	looksEach time.Duration                                 // lookEach
+	stuck     atomic.Bool                                   // what was missed cannot be read
 
 	mu        sync.Mutex
 	residents map[stream.Channel]*resident
@@ -74,13 +77,15 @@ type cluster struct {
 	untold    map[string]bool // connectors of whose change the others were not told
 	taken     []takenOffer    // to be told to who sent it
 	counts    map[string]*offerCount
+	offers    []dueOffer
+	looks     map[string]*looks // by connector
 }
 
 func newCluster(s *Server, shared sharedStore, cfg Cluster) *cluster {
 	return &cluster{
-		server: s, store: shared, wake: make(chan struct{}, 1), life: residentLife, renews: renewEach, patience: countWait,
+		server: s, store: shared, wake: make(chan struct{}, 1), life: residentLife, renews: renewEach, patience: countWait, looksEach: lookEach,
 		residents: map[stream.Channel]*resident{}, dirty: map[stream.Channel]want{}, untold: map[string]bool{},
-		counts: map[string]*offerCount{},
+		counts: map[string]*offerCount{}, looks: map[string]*looks{}, node: rand.Text(),
 		tier: otter.Must(&otter.Options[stream.Channel, *store.Snapshot]{
 			MaximumWeight: uint64(cfg.CacheBytes),
 			Weigher: func(_ stream.Channel, s *store.Snapshot) uint32 {
@@ -116,16 +121,26 @@ func (c *cluster) wakeUp() {
 // told is what nodes tell each other about a connector, in JSON. Members and
 // values that a node does not know are for newer ones.
 type told struct {
-	Op    string     `json:"op"`
-	Offer *sentOffer `json:"offer,omitempty"`
-	Call  string     `json:"call,omitempty"` // of who sent an offer, and counts
-	Live  int        `json:"live,omitempty"` // streams of the node that took it
+	Op       string        `json:"op"`
+	Offer    *store.Offer  `json:"offer,omitempty"`
+	Call     string        `json:"call,omitempty"` // of who sent an offer, and counts
+	Live     int           `json:"live,omitempty"` // persons at the node that took it
+	Node     string        `json:"node,omitempty"` // who looks
+	Whole    bool          `json:"whole,omitempty"`
+	Presence *toldPresence `json:"presence,omitempty"`
+	Page     *toldPage     `json:"page,omitempty"`
+	Notice   *notice       `json:"notice,omitempty"`
+
+	Topics  []string       `json:"topics,omitempty"`  // of who was erased
+	Persons []store.Person `json:"persons,omitempty"` // who was
 }
 
 const (
 	opSettings = "settings" // they have changed: read them
 	opOffer    = "offer"    // send it to your streams
-	opTaken    = "taken"    // so many streams took an offer
+	opTaken    = "taken"    // so many persons were sent an offer
+	opErased   = "erased"   // forget what is in memory of persons
+	opForget   = "forget"   // drop what waits for Hull of whom the topics lead to
 )
 
 // tellSettings has the other nodes read a connector. If it cannot be told now, it

@@ -92,10 +92,26 @@ func (c *cluster) Told(connectorID string, data []byte) {
 		c.mu.Lock()
 		c.dirtyLocked(connectorChannel(connectorID), want{})
 		c.mu.Unlock()
+	case t.Op == opOffer && t.Offer != nil && t.Whole:
+		_ = c.server.resend(*t.Offer) // it was read when it was made
 	case t.Op == opOffer && t.Offer != nil:
-		c.takeOffer(connectorID, t.Call, t.Offer)
+		c.takeOffer(connectorID, t.Call, *t.Offer)
+	case t.Op == opForget:
+		c.server.forgetSent(connectorID, t.Topics)
+	case t.Op == opErased:
+		c.server.forgetPresent(connectorID, t.Persons)
 	case t.Op == opTaken:
 		c.count(t.Call, t.Live)
+	case t.Op == opLook:
+		c.takeLook(connectorID, t.Node, t.Whole)
+	case t.Op == opPresence && t.Presence != nil:
+		c.takePresence(connectorID, t.Presence)
+	case t.Op == opPage && t.Page != nil:
+		c.takePage(connectorID, t.Page)
+	case t.Op == opNotice && t.Notice != nil:
+		if v := c.server.live.known(connectorID); v != nil {
+			v.note(*t.Notice)
+		}
 	}
 }
 
@@ -119,6 +135,9 @@ func (c *cluster) Missed(channels []stream.Channel) {
 	for _, ch := range channels {
 		if r := c.residents[ch]; r != nil {
 			c.dirtyLocked(ch, want{})
+		}
+		if ch.Kind == stream.ConnectorChannel {
+			c.missedLocked(ch.Connector)
 		}
 	}
 	if len(c.audits) == 0 {

@@ -9,8 +9,7 @@ import (
 	"hullbeam/store"
 )
 
-// countWait is how long an operator waits for nodes to say how many of their
-// streams took an offer. One that is late is not counted; the offer has reached it.
+// countWait is how long an operator waits for nodes to say how many persons were sent an offer. One that is late is not counted; the offer has reached it.
 const countWait = 500 * time.Millisecond
 
 // takenOffer is what this node has to say of an offer.
@@ -25,8 +24,9 @@ type offerCount struct {
 	more        chan struct{} // holds one wake-up
 }
 
-// offer sends an offer to the streams of all nodes, and returns how many took it.
-func (c *cluster) offer(ctx context.Context, connectorID string, o *sentOffer) (live int, err error) {
+// offer sends an offer to the streams of all nodes, and returns how many persons it was
+// sent to.
+func (c *cluster) offer(ctx context.Context, connectorID string, o store.Offer) (live int, err error) {
 	count, call := &offerCount{more: make(chan struct{}, 1)}, rand.Text() // the same offer may be sent twice at once
 	c.mu.Lock()
 	c.counts[call] = count
@@ -36,7 +36,7 @@ func (c *cluster) offer(ctx context.Context, connectorID string, o *sentOffer) (
 		delete(c.counts, call)
 		c.mu.Unlock()
 	}()
-	nodes, err := c.tell(ctx, connectorID, told{Op: opOffer, Offer: o, Call: call})
+	nodes, err := c.tell(ctx, connectorID, told{Op: opOffer, Offer: &o, Call: call})
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
@@ -60,17 +60,34 @@ func (c *cluster) offer(ctx context.Context, connectorID string, o *sentOffer) (
 	}
 }
 
-// takeOffer sends another node's offer, or this one's, to this node's streams.
-func (c *cluster) takeOffer(connectorID, call string, o *sentOffer) {
-	live, err := c.server.deliver(connectorID, o)
-	if err != nil {
-		c.server.log.Error("sending an offer of another node", "connector", connectorID, "error", err)
-		return
-	}
+// takeOffer hears of another node's offer, or of this one's.
+func (c *cluster) takeOffer(connectorID, call string, o store.Offer) {
 	c.mu.Lock()
-	c.taken = append(c.taken, takenOffer{connectorID, call, live})
+	c.offers = append(c.offers, dueOffer{connectorID, call, o})
 	c.mu.Unlock()
-	c.wakeUp()
+	c.server.presence.wakeUp()
+}
+
+// sendOffers sends the offers that were heard of to this node's streams.
+func (c *cluster) sendOffers(ctx context.Context) {
+	c.mu.Lock()
+	due := c.offers
+	c.offers = nil
+	c.mu.Unlock()
+	for _, d := range due {
+		conn := c.server.connectors.known(d.connector)
+		if conn == nil {
+			continue // it has no streams here
+		}
+		live, err := c.server.sendStored(ctx, conn, d.offer)
+		if err != nil {
+			c.server.failed(err, "doing", "sending an offer of another node", "connector", d.connector)
+		}
+		c.mu.Lock()
+		c.taken = append(c.taken, takenOffer{d.connector, d.call, live})
+		c.mu.Unlock()
+		c.wakeUp()
+	}
 }
 
 // sayTaken answers those who have sent offers.

@@ -21,13 +21,14 @@ func TestClusterOffers(t *testing.T) {
 		l.expect("user.error")
 	}
 	for i, offer := range []struct {
-		to   string
-		live int // the first so many of all
+		to      string
+		streams int // the first so many of all
+		live    int // persons, at each node
 	}{
-		{`{"topic":"anonymous_id:` + anonymous + `"}`, 3},
-		{`{"visitor":"` + grant.Visitor + `"}`, 3},
-		{`{"all":true}`, 5},
-		{`{"topic":"anonymous_id:nobody-has-this-one"}`, 0},
+		{`{"topic":"anonymous_id:` + anonymous + `"}`, 3, 2},
+		{`{"visitor":"` + grant.Visitor + `"}`, 3, 2},
+		{`{"all":true}`, 5, 4},
+		{`{"topic":"anonymous_id:nobody-has-this-one"}`, 0, 0},
 	} {
 		for j, s := range c.all {
 			id := fmt.Sprintf("offer-%d-%d", i, j)
@@ -35,7 +36,7 @@ func TestClusterOffers(t *testing.T) {
 				t.Errorf("%s at node %d: got %d live, want %d", offer.to, j, live, offer.live)
 			}
 			var ids []string
-			for _, l := range all[:offer.live] {
+			for _, l := range all[:offer.streams] {
 				e := l.expect("offer")
 				if !strings.Contains(string(e.Data), id) {
 					t.Errorf("got %s, want %s", e.Data, id)

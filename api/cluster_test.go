@@ -93,15 +93,21 @@ func (s *server) status(path string) int { return s.do("GET", path, "").status }
 // offers tell: the second comes after any state that was there before the first.
 func (s *server) nothing(all ...*listener) {
 	s.t.Helper()
-	s.postOffer(`{"to":{"all":true},"data":1}`)
-	s.postOffer(`{"to":{"all":true},"data":2}`)
+	sent := map[string]bool{}
+	for _, l := range all {
+		if !sent[l.visitor] {
+			s.postOffer(`{"to":{"visitor":"` + l.visitor + `"},"data":1,"expires_in":"1ms"}`) // for who is there now
+			s.postOffer(`{"to":{"visitor":"` + l.visitor + `"},"data":2,"expires_in":"1ms"}`)
+		}
+		sent[l.visitor] = true
+	}
 	for _, l := range all {
 		l.expect("offer")
 		l.expect("offer")
 	}
 }
 
-// postOffer sends an offer, and returns how many streams took it.
+// postOffer sends an offer, and returns to how many persons.
 func (s *server) postOffer(body string) (live int) {
 	s.t.Helper()
 	r := s.do("POST", "/api/v1/connectors/"+ship+"/offers", body, "Authorization: Bearer an admin key for tests", "Content-Type: application/json")

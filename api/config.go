@@ -29,10 +29,14 @@ type Config struct {
 	// Demo serves the demonstration page, in development mode.
 	Demo bool
 
+	Admin    Admin
 	Identity Identity
 	Limits   Limits
 	Hull     Hull
 	Cluster  Cluster
+	History  History
+	Visitors Visitors
+	Offers   Offers
 	Stream   stream.Config
 }
 
@@ -63,6 +67,92 @@ func (i Identity) Validate() error {
 		if service == "" || strings.ContainsAny(service, ": ") {
 			return fmt.Errorf("identity.possession_services: %q is out of range: names without a colon", service)
 		}
+	}
+	return nil
+}
+
+// History says what is remembered of page views.
+type History struct {
+	// QueryParameters (history.query_parameters) are the parameters of a page's address
+	// that are kept, such as utm_source. All others are dropped, for they may say more of a
+	// visitor than where they are. Default none.
+	QueryParameters []string `mapstructure:"query_parameters"`
+	// IgnoreBots (history.ignore_bots) leaves out clients that say of themselves that they
+	// are programs. Default true.
+	IgnoreBots bool `mapstructure:"ignore_bots"`
+	// Queue (history.queue) is how many page views and emails may wait for the store at a
+	// time; those above it are refused, and come again. 1 to 1000000; default 10000.
+	Queue int `mapstructure:"queue"`
+}
+
+// DefaultHistory is what holds when nothing is configured.
+func DefaultHistory() History { return History{IgnoreBots: true, Queue: 10_000} }
+
+// Validate names the first key whose value is out of its range.
+func (h History) Validate() error {
+	if h.Queue < 1 || h.Queue > 1_000_000 {
+		return fmt.Errorf("history.queue: %d is out of range: 1 to 1000000", h.Queue)
+	}
+	for _, name := range h.QueryParameters {
+		if name == "" || strings.ContainsAny(name, "&=# ") {
+			return fmt.Errorf("history.query_parameters: %q is out of range: names of parameters, such as utm_source", name)
+		}
+	}
+	return nil
+}
+
+// Visitors says how operators see who is there.
+type Visitors struct {
+	// Grace (visitors.grace) is how long a visitor is there after the last page was left:
+	// the time between two pages. 1s to 10m; default 10s.
+	Grace time.Duration `mapstructure:"grace"`
+	// LiveRate (visitors.live_rate) is how many changes an operator is told of in a second
+	// at most; the others wait, and of a visitor's the last counts. 4 to 100000; default
+	// 2000.
+	LiveRate int `mapstructure:"live_rate"`
+	// LiveStreams (visitors.live_streams) is how many operators may look at live views of
+	// this node. 0: as many as want; at most 10000; default 100.
+	LiveStreams int `mapstructure:"live_streams"`
+}
+
+// DefaultVisitors is what holds when nothing is configured.
+func DefaultVisitors() Visitors {
+	return Visitors{Grace: 10 * time.Second, LiveRate: 2000, LiveStreams: 100}
+}
+
+// Validate names the first key whose value is out of its range.
+func (v Visitors) Validate() error {
+	switch {
+	case v.Grace < time.Second || v.Grace > 10*time.Minute:
+		return fmt.Errorf("visitors.grace: %v is out of range: 1s to 10m", v.Grace)
+	case v.LiveRate < 4 || v.LiveRate > 100_000:
+		return fmt.Errorf("visitors.live_rate: %d is out of range: 4 to 100000", v.LiveRate)
+	case v.LiveStreams < 0 || v.LiveStreams > 10_000:
+		return fmt.Errorf("visitors.live_streams: %d is out of range: 0 to 10000", v.LiveStreams)
+	}
+	return nil
+}
+
+// Offers says how many offers a person is sent.
+type Offers struct {
+	// Cap (offers.cap) is how many offers to a segment, a page or all one person is sent
+	// within CapWindow. Those to a visitor or a topic neither count nor are kept back. 0:
+	// as many as there are; at most 1000; default 5.
+	Cap int `mapstructure:"cap"`
+	// CapWindow (offers.cap_window) is 1m to 720h; default 24h.
+	CapWindow time.Duration `mapstructure:"cap_window"`
+}
+
+// DefaultOffers is what holds when nothing is configured.
+func DefaultOffers() Offers { return Offers{Cap: 5, CapWindow: 24 * time.Hour} }
+
+// Validate names the first key whose value is out of its range.
+func (o Offers) Validate() error {
+	switch {
+	case o.Cap < 0 || o.Cap > 1000:
+		return fmt.Errorf("offers.cap: %d is out of range: 0 to 1000", o.Cap)
+	case o.CapWindow < time.Minute || o.CapWindow > 720*time.Hour:
+		return fmt.Errorf("offers.cap_window: %v is out of range: 1m to 720h", o.CapWindow)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hullbeam/hull"
@@ -32,6 +33,8 @@ type connector struct {
 	changing sync.Mutex // held while it changes, so that store and node agree
 
 	asking questions // to Hull, about its settings
+
+	gone atomic.Bool // it was deleted; whoever still has it changes nothing and opens no stream
 }
 
 // profile is what is known of a connector: its record, and what is made of that to be
@@ -191,13 +194,16 @@ var errOutdated = errors.New("the store has later settings of the connector")
 // edit stores what change makes of a connector's record, and uses it from now on. changed
 // is false when that is what is known, or from before it. change is called once or twice,
 // the last time with nobody else changing the connector; it must change nothing but what
-// it returns. errOutdated: nothing was changed.
+// it returns. errOutdated: nothing was changed; errUnknownConnector: it was deleted.
 func (cs *connectors) edit(ctx context.Context, c *connector, change func(known profile) store.Connector) (changed bool, err error) {
 	if known := c.known(); !isNews(known.record, change(known)) {
 		return false, nil // as with most notifications, which thus wait for no store
 	}
 	c.changing.Lock()
 	defer c.changing.Unlock()
+	if c.gone.Load() {
+		return false, errUnknownConnector
+	}
 	if cs.shared {
 		release, err := cs.claim(ctx, c.id)
 		if err != nil {
@@ -205,7 +211,9 @@ func (cs *connectors) edit(ctx context.Context, c *connector, change func(known 
 		}
 		defer release()
 		latest, err := cs.store.Connector(ctx, c.id)
-		if err != nil {
+		if errors.Is(err, store.ErrDeleted) {
+			return false, errUnknownConnector
+		} else if err != nil {
 			return false, fmt.Errorf("reading connector %s: %w", c.id, err)
 		}
 		changed = c.use(latest) // what another node has changed is to be made visible, too
@@ -252,6 +260,38 @@ func (cs *connectors) claim(ctx context.Context, id string) (release func(), err
 	return nil, fmt.Errorf("another node changes connector %s: %w", id, store.ErrUnavailable)
 }
 
+// delete has nobody know a connector any more, on this node from now on, on others once
+// they read it again. errUnknownConnector: nobody does already.
+func (cs *connectors) delete(ctx context.Context, c *connector) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	if c.gone.Load() {
+		return errUnknownConnector
+	}
+	if cs.shared {
+		release, err := cs.claim(ctx, c.id)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	if err := cs.store.DeleteConnector(ctx, c.id); err != nil {
+		return fmt.Errorf("deleting connector %s: %w", c.id, err)
+	}
+	cs.drop(c)
+	return nil
+}
+
+// drop forgets a connector that was deleted.
+func (cs *connectors) drop(c *connector) {
+	c.gone.Store(true)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.byID[c.id] == c {
+		delete(cs.byID, c.id)
+	}
+}
+
 // learn stores a connector that nobody knows, and else returns the known one.
 func (cs *connectors) learn(ctx context.Context, record store.Connector) (c *connector, learnt bool, err error) {
 	if c := cs.known(record.ID); c != nil {
@@ -262,7 +302,12 @@ func (cs *connectors) learn(ctx context.Context, record store.Connector) (c *con
 	if c, err = cs.find(ctx, record.ID); !errors.Is(err, errUnknownConnector) {
 		return c, false, err
 	}
-	if _, err := cs.store.PutConnector(ctx, record); err != nil {
+	stored, err := cs.store.PutConnector(ctx, record)
+	if err == nil && !stored { // it was deleted after its settings were made, which are the latest all the same
+		record.UpdatedAt = time.Time{}
+		_, err = cs.store.PutConnector(ctx, record)
+	}
+	if err != nil {
 		return nil, false, fmt.Errorf("storing connector %s: %w", record.ID, err)
 	}
 	return cs.keep(record), true, nil

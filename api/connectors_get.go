@@ -34,6 +34,11 @@ func (s *Server) getConnector(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	c.JSON(http.StatusOK, conn.shown())
+}
+
+// shown is a connector as operators see it.
+func (conn *connector) shown() shownConnector {
 	known := conn.known()
 	shown := shownConnector{
 		ID: conn.id, Organization: known.record.Organization, Settings: known.record.Settings,
@@ -48,6 +53,5 @@ func (s *Server) getConnector(c *gin.Context) {
 		}
 	}
 	slices.SortFunc(shown.Segments, func(a, b shownSegment) int { return cmp.Compare(a.ID, b.ID) })
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, shown)
+	return shown
 }

@@ -7,40 +7,45 @@ import (
 	"time"
 
 	"hullbeam/hull"
+	"hullbeam/store"
 )
 
-// takeDeletions erases the users whom a notification says are deleted.
+// takeDeletions erases the users whom a notification says are deleted, and what they did
+// here.
 func (s *Server) takeDeletions(ctx context.Context, conn *connector, n *hull.Notification, accepted time.Time) error {
 	ids, skipped := n.Deleted()
 	if skipped > 0 {
 		s.metrics.updates.WithLabelValues("invalid").Add(float64(skipped))
 		s.log.Warn("deletions of nobody skipped", "connector", conn.id, "count", skipped)
 	}
-	if err := s.forgetViews(ctx, conn, ids); err != nil {
+	persons, err := s.forgetViews(ctx, conn, ids)
+	if err != nil {
 		return err
 	}
-	return s.erase(ctx, conn, ids, accepted)
+	if err := s.erase(ctx, conn, ids, accepted); err != nil {
+		return err
+	}
+	return s.forgetPersons(ctx, conn.id, persons)
 }
 
 // forgetViews drops what waits for Hull of users who are to be erased: it would create
-// them again. What led to them is known only until then.
-func (s *Server) forgetViews(ctx context.Context, conn *connector, userIDs []string) error {
+// them again. It returns them as the history knows them. What led to them is known only
+// until then.
+func (s *Server) forgetViews(ctx context.Context, conn *connector, userIDs []string) (persons []store.Person, err error) {
 	snapshots, err := s.store.Snapshots(ctx, conn.id, userIDs)
 	if err != nil {
-		return fmt.Errorf("reading whose page views are to be forgotten, of %d users: %w", len(userIDs), err)
+		return nil, fmt.Errorf("reading whose page views are to be forgotten, of %d users: %w", len(userIDs), err)
 	}
-	var topics []hull.Topic
+	known := make(map[string]store.Snapshot, len(snapshots))
+	var topics []string
 	for _, snap := range snapshots {
-		for _, name := range snap.Topics {
-			if topic, err := hull.ParseTopic(name); err == nil {
-				topics = append(topics, topic)
-			}
-		}
+		known[snap.UserID] = snap
+		topics = append(topics, snap.Topics...)
 	}
-	if len(topics) > 0 {
-		s.firehose.Forget(conn.id, topics)
+	for _, id := range userIDs {
+		persons = append(persons, s.personsOf(conn.id, store.Snapshot{UserID: id, Topics: known[id].Topics})...)
 	}
-	return nil
+	return persons, s.forgetWaiting(ctx, conn.id, topics)
 }
 
 // erase forgets users but for their ids, so that what is older does not bring them

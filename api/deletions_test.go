@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hullbeam/store"
+	"hullbeam/store/storetest"
 )
 
 // Who is deleted in Hull is erased, and their pages are told; what is older does not
@@ -19,6 +20,9 @@ func TestDeletedUsersAreErased(t *testing.T) {
 	s.update(userMessage("u1", plan("pro"), secretly, anonymousIDs(anonymous), at("2026-01-01")))
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
 	l.expectPlan("pro")
+	storetest.Eventually(t, "the visitor is joined", func() bool {
+		return len(must(s.store.VisitorsOf(t.Context(), ship, "u1"))) == 1
+	})
 	s.notification("user:delete", "", `{"user":{"id":"u1","email":"ada@harbor.example"}}`, `7`, `{"user":{}}`)
 	if e := l.expect("user.private"); string(e.Data) != `{"user":{"id":"u1"}}` {
 		t.Errorf("got %s", e.Data)
@@ -30,6 +34,9 @@ func TestDeletedUsersAreErased(t *testing.T) {
 	snapshots := must(s.store.Snapshots(t.Context(), ship, []string{"u1"}))
 	if len(snapshots) != 1 || strings.Contains(string(snapshots[0].State), "ada@") || len(snapshots[0].Topics) != 0 {
 		t.Errorf("kept: %+v", snapshots)
+	}
+	if visitors := must(s.store.VisitorsOf(t.Context(), ship, "u1")); len(visitors) > 0 {
+		t.Errorf("the history has %+v", visitors)
 	}
 	if _, _, err := s.store.Find(t.Context(), ship, []string{"email:ada@harbor.example", "id:u1"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("found: %v", err)

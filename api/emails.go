@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"hullbeam/hull"
+	"hullbeam/store"
 )
 
 // emailRequest is what a page posts when a visitor says who they are.
@@ -50,6 +51,15 @@ func (s *Server) email(c *gin.Context) error {
 	if err := s.admitVisitor(g); err != nil {
 		return err
 	}
+	if s.cfg.History.isIgnored(c.Request.Header) {
+		return nil
+	}
+	ctx := c.Request.Context()
+	if _, err := s.record(ctx, store.Visit{ConnectorID: g.Connector, Visitor: g.Visitor, At: s.now(), Email: email}); err != nil {
+		return err
+	}
+	s.presence.stated(g.Connector, g.Visitor)
+	s.tellPage(ctx, g.Connector, toldPage{Visitor: g.Visitor, Stated: true})
 	s.metrics.statedEmails.Inc()
 	if about, ok := s.about(c, conn, g); ok {
 		s.firehose.SetTraits(about, map[string]any{"hullbeam/stated_email": email})

@@ -17,6 +17,9 @@ func (s *Server) SetRenewEach(d time.Duration) { s.cluster.renews = d }
 // SetCountWait has an offer wait so long for other nodes to say who took it, before Run.
 func (s *Server) SetCountWait(d time.Duration) { s.cluster.patience = d }
 
+// SetLookEach sets how often a node that has a live view asks the others.
+func (s *Server) SetLookEach(d time.Duration) { s.cluster.looksEach = d }
+
 // Residents is how many channels the node knows.
 func (s *Server) Residents() int {
 	c := s.cluster
@@ -67,7 +70,8 @@ func ReadPage(body []byte, origin string) (url, referrer string, err error) {
 // AddViews tells of page views by number, and returns how many were there already.
 func (s *Server) AddViews(from, to int) (repeated int) {
 	for i := from; i < to; i++ {
-		if !s.views.add(newViewKey(stream.Grant{}, strconv.Itoa(i))) {
+		count := func() (bool, error) { return true, nil }
+		if news, _ := s.views.once(context.Background(), newViewKey(stream.Grant{}, strconv.Itoa(i)), count); !news {
 			repeated++
 		}
 	}
@@ -82,3 +86,18 @@ func (s *Server) SetIntakeWait(d time.Duration) { s.intake.wait = d }
 
 // WriteMarks writes what was marked, as Run does now and then.
 func (s *Server) WriteMarks(ctx context.Context) { s.writeMarks(ctx) }
+
+// GlobMatches tells whether a glob means an address; ok is false when it is none.
+func GlobMatches(glob, address string) (matches, ok bool) {
+	g, err := parseGlob(glob)
+	return err == nil && g.matches(address), err == nil
+}
+
+// ReadLiveCursor reads a cursor and writes it again.
+func ReadLiveCursor(text string) (again string, err error) {
+	l, err := parseLiveCursor(text)
+	if err != nil || l == nil {
+		return "", err
+	}
+	return newLiveCursor(visitorItem{Visitor: l.visitor, Since: &moment{time.Unix(0, l.since)}}), nil
+}

@@ -38,6 +38,7 @@ func severityLabel(s hull.Severity) string {
 type installPage struct {
 	Snippet string
 	Token   string // reads Check again, for a while
+	Apart   bool   // the operators' pages are at another address
 	Check   installCheck
 }
 
@@ -68,7 +69,7 @@ func (s *Server) getInstallPage(c *gin.Context) {
 		return
 	}
 	s.render(c, http.StatusOK, "page.html", installPage{
-		Snippet: s.snippet(c, conn.id), Token: s.checkToken(conn), Check: s.installCheck(ctx, conn),
+		Snippet: s.snippet(c, conn.id), Token: s.checkToken(conn), Apart: s.cfg.AdminApart, Check: s.installCheck(ctx, conn),
 	})
 }
 
@@ -170,13 +171,13 @@ var checkContext = []byte("install check")
 
 // checkGrant is what a page may read with its token.
 type checkGrant struct {
-	Connector string    `json:"c"`
-	Expires   time.Time `json:"e"`
+	Shown   credential `json:"s"`
+	Expires time.Time  `json:"e"`
 }
 
 // checkToken makes the token with which a page reads how the connector is doing.
 func (s *Server) checkToken(conn *connector) string {
-	text, _ := json.Marshal(checkGrant{conn.id, s.now().Add(checkTokenTTL)})
+	text, _ := json.Marshal(checkGrant{credentialOf(conn), s.now().Add(checkTokenTTL)})
 	return base64.RawURLEncoding.EncodeToString(s.tokens.Seal(text, checkContext))
 }
 
@@ -198,11 +199,13 @@ func (s *Server) openCheckToken(ctx context.Context, token string) (*connector, 
 	if !s.now().Before(g.Expires) {
 		return nil, newProblem("token_expired", "Open the page again.")
 	}
-	conn, err := s.connectors.find(ctx, g.Connector)
-	if errors.Is(err, errUnknownConnector) {
-		return nil, newProblem("token_invalid", "Its connector is not there any more.")
+	who, err := s.holds(ctx, g.Shown)
+	if errors.Is(err, errOver) {
+		return nil, newProblem("token_invalid", "Its connector is not there any more, or has another secret.")
+	} else if err != nil {
+		return nil, err
 	}
-	return conn, err
+	return s.connectors.get(ctx, who.connector)
 }
 
 // installFiles are what the page loads.

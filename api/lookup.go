@@ -55,7 +55,13 @@ func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err
 	if cred.Organization == "" {
 		return "not_found", hull.ErrNotFound // a connector that does not stand on Hull
 	}
-	report, err := s.hull.UserReport(ctx, cred, provenTopics(o.grant))
+	asked, err := s.unburied(ctx, o.grant)
+	if err != nil {
+		return "failed", err
+	} else if len(asked.Topics) == 0 {
+		return "erased", hull.ErrNotFound
+	}
+	report, err := s.hull.UserReport(ctx, cred, provenTopics(asked))
 	s.markAnswer(o.conn, err)
 	if errors.Is(err, hull.ErrNotFound) {
 		return "not_found", err
@@ -71,22 +77,25 @@ func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err
 	if rank < 0 {
 		return "foreign", hull.ErrNotFound
 	}
-	erased, err := s.wasErased(ctx, o.conn.id, m.UserID)
-	if erased {
-		return "erased", hull.ErrNotFound
+	erased, err := s.wasErased(ctx, o.conn.id, m.UserID, user.Topics)
+	if !erased && err == nil {
+		erased, err = s.keep(ctx, o, &m, rank)
 	}
-	if err == nil {
-		err = s.keep(ctx, o, &m, rank)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return "failed", err
+	case erased:
+		return "erased", hull.ErrNotFound
 	}
 	return "found", nil
 }
 
-// wasErased tells whether a user was erased, and is not to be brought back by what
-// Hull may have yet.
-func (s *Server) wasErased(ctx context.Context, connectorID, userID string) (bool, error) {
+// wasErased tells whether a user was erased, or whom one of the user's topics led to,
+// and is not to be brought back by what Hull may have yet.
+func (s *Server) wasErased(ctx context.Context, connectorID, userID string, topics []string) (bool, error) {
+	if buried, err := s.isBuried(ctx, connectorID, topics); buried || err != nil {
+		return buried, err
+	}
 	known, err := s.store.Snapshots(ctx, connectorID, []string{userID})
 	if err != nil || len(known) == 0 {
 		return false, err
@@ -96,17 +105,23 @@ func (s *Server) wasErased(ctx context.Context, connectorID, userID string) (boo
 }
 
 // keep stores what Hull answered, so that the next page need not ask, and shows
-// it to sub. When the store has something newer by now, that is shown.
-func (s *Server) keep(ctx context.Context, o *opening, m *hull.Message, rank int) error {
+// it to sub. When the store has something newer by now, that is shown; when the user was
+// erased meanwhile, nothing.
+func (s *Server) keep(ctx context.Context, o *opening, m *hull.Message, rank int) (erased bool, err error) {
 	user := s.stored(m)
 	written, err := s.store.Put(ctx, o.conn.id, []store.User{user})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if written[0].Stale {
 		_, err := s.tellSnapshot(ctx, o)
-		return err
+		return false, err
+	}
+	if erased, err = s.isBuried(ctx, o.conn.id, user.Topics); err != nil {
+		return false, err
+	} else if erased {
+		return true, s.erase(ctx, o.conn, []string{m.UserID}, s.now())
 	}
 	s.follow(o, state{message: m, version: written[0].Version, topics: leading(user, written[0])}, rank, stream.ID{})
-	return nil
+	return false, nil
 }

@@ -17,6 +17,12 @@ type metrics struct {
 	extracts      *prometheus.CounterVec
 	extractLines  *prometheus.CounterVec
 	reports       *prometheus.CounterVec
+	signIns       *prometheus.CounterVec
+
+	historySeconds prometheus.Histogram
+	forgotten      prometheus.Counter
+	offers         *prometheus.CounterVec
+	erasures       *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -27,7 +33,7 @@ func newMetrics() *metrics {
 		}, []string{"channel", "result"}),
 		updates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_updates_total",
-			Help: "User states that notifications brought, by result: stale (older than what is stored) and invalid (skipped) on the node that took them; counted when published sent (to at least one stream of this node), no_listener, private, too_large. With Redis published stands for what was given to the bus, and the latter four count on each node that serves the user.",
+			Help: "User states that notifications brought, by result: stale (older than what is stored), erased (older than an erasure) and invalid (skipped) on the node that took them; counted when published sent (to at least one stream of this node), no_listener, private, too_large. With Redis published stands for what was given to the bus, and the latter four count on each node that serves the user.",
 		}, []string{"result"}),
 		rejects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_rejects_total",
@@ -47,7 +53,7 @@ func newMetrics() *metrics {
 		}),
 		pageViews: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_page_views_total",
-			Help: "Page views that pages told of, with their token request or on their own, by result: counted, repeated (counted before), ended (a tab was left), limited (limits.pages_per_visitor), invalid.",
+			Help: "Page views that pages told of, with their token request or on their own, by result: counted, repeated (counted before), ended (a tab was left), ignored (nobody looks at it: a program, or fetched in advance), limited (limits.pages_per_visitor), unavailable (the store, or history.queue is full), invalid.",
 		}, []string{"result"}),
 		statedEmails: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hullbeam_stated_emails_total",
@@ -69,12 +75,34 @@ func newMetrics() *metrics {
 			Name: "hullbeam_status_reports_total",
 			Help: "Times that the status of a connector was asked for, by what became of its report to Hull's API: reported, failed, none (the connector has no organization).",
 		}, []string{"result"}),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_operator_sessions_total",
+			Help: "Sessions of operators, by result: begun, refused (what was shown does not let anybody in), limited (admin.sign_ins_per_address), ended (signed out).",
+		}, []string{"result"}),
+		historySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "hullbeam_history_write_seconds", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+			Help: "How long page views and stated emails waited until they were durable, those that were written.",
+		}),
+		forgotten: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hullbeam_history_forgotten_total",
+			Help: "Page views, visitors, offers and audit entries deleted because they were older than history.retention or history.audit_retention. Redis lets most go by itself, uncounted.",
+		}),
+		offers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_offers_total",
+			Help: "Offers to persons, by what became of them on this node: sent (to at least one stream), kept_back (offers.cap, or another browser of the person has it), delivered (written to a stream; per stream).",
+		}, []string{"result"}),
+		erasures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_erasures_total",
+			Help: "Erasures that operators asked for, by of: user, topic (one that led to nobody), visitor (of whom no user is known).",
+		}, []string{"of"}),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.notifications, m.updates, m.rejects, m.lookups, m.snapshots, m.restored,
-		m.pageViews, m.statedEmails, m.receipts, m.extracts, m.extractLines, m.reports,
+		m.pageViews, m.statedEmails, m.receipts, m.extracts, m.extractLines, m.reports, m.signIns,
+		m.historySeconds, m.forgotten, m.offers,
+		m.erasures,
 	}
 }

@@ -2,16 +2,19 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"hullbeam/hull"
-	"hullbeam/stream"
+	"hullbeam/store"
 )
 
 // offerRequest is what an operator posts to send an offer.
@@ -27,34 +30,12 @@ const (
 	maxOfferLife     = 30 * 24 * time.Hour
 	defaultOfferLife = 24 * time.Hour
 	maxOfferBody     = 2 * maxOfferData // its data may be indented
-	offerTag         = "offer"          // of its event's id
+	// maxPending bounds the offers of a connector that have not expired: those are looked
+	// at for each page that is opened.
+	maxPending = 1000
 )
 
-// offerData is the data of an offer event.
-type offerData struct {
-	ID        string          `json:"id"`
-	Data      json.RawMessage `json:"data"`
-	SentAt    string          `json:"sent_at"`
-	ExpiresAt string          `json:"expires_at"`
-	Tabs      []string        `json:"tabs"`
-}
-
-// offerTo is whom an offer is for: one of these.
-type offerTo struct {
-	Visitor string `json:"visitor,omitempty"`
-	Topic   string `json:"topic,omitempty"` // as hull.Topic writes it
-	All     bool   `json:"all,omitempty"`
-}
-
-// sentOffer is an offer on its way to the streams, of all nodes.
-type sentOffer struct {
-	ID   string          `json:"id"`
-	To   offerTo         `json:"to"`
-	At   time.Time       `json:"at"`
-	Data json.RawMessage `json:"data"` // of the event
-}
-
-// postOffer sends an offer to the streams that are open now.
+// postOffer keeps an offer, and sends it to those whom it is for and who are there.
 func (s *Server) postOffer(c *gin.Context) {
 	id, live, err := s.offer(c)
 	if err != nil {
@@ -65,7 +46,9 @@ func (s *Server) postOffer(c *gin.Context) {
 }
 
 func (s *Server) offer(c *gin.Context) (id string, live int, err error) {
-	conn, err := s.connectors.get(c.Request.Context(), c.Param("connector"))
+	note(c, "offer.send", "")
+	ctx := c.Request.Context()
+	conn, err := s.connectors.get(ctx, c.Param("connector"))
 	if err != nil {
 		return "", 0, err
 	}
@@ -81,48 +64,109 @@ func (s *Server) offer(c *gin.Context) (id string, live int, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	if s.cluster != nil {
-		live, err = s.cluster.offer(c.Request.Context(), conn.id, offer)
-	} else {
-		live, err = s.deliver(conn.id, offer)
-	}
-	return offer.ID, live, err
+	offer.ConnectorID, offer.Sender = conn.id, operatorOf(c).label
+	note(c, "offer.send", offer.ID+" to "+s.auditOf(req.To))
+	return s.send(ctx, conn, offer)
 }
 
-// offer makes what is sent, with an id when it has none.
-func (r *offerRequest) offer(now time.Time) (*sentOffer, error) {
+// send keeps an offer and sends it, unless it was before.
+func (s *Server) send(ctx context.Context, conn *connector, offer store.Offer) (id string, live int, err error) {
+	pending, err := s.pending.of(ctx, conn.id)
+	if err != nil {
+		return "", 0, err
+	}
+	if len(pending) >= maxPending && !slices.ContainsFunc(pending, func(o *pendingOffer) bool { return o.id == offer.ID }) {
+		return "", 0, newProblem("rate_limited", fmt.Sprintf("%d offers of this connector have not expired.", len(pending))).after(time.Minute)
+	}
+	stored, created, err := s.store.PutOffer(ctx, offer)
+	switch {
+	case err != nil:
+		return "", 0, fmt.Errorf("keeping an offer: %w", err)
+	case stored.Digest != offer.Digest:
+		return "", 0, newProblem("conflict", "Another offer has this id.")
+	case !created:
+		return stored.ID, stored.Counts.Sent, s.sendAgain(ctx, stored)
+	}
+	if s.cluster != nil {
+		live, err = s.cluster.offer(ctx, conn.id, stored)
+	} else {
+		live, err = s.sendStored(ctx, conn, stored)
+	}
+	s.note(ctx, conn.id, "offer.sent", stored.ID, offerSentEvent{stored.ID, stored.To, live})
+	return stored.ID, live, err
+}
+
+// sendAgain sends an offer that was kept before to those who were not sent it then: the
+// first time may have failed half-way.
+func (s *Server) sendAgain(ctx context.Context, stored store.Offer) error {
+	if s.cluster == nil {
+		return s.resend(stored)
+	}
+	if _, err := s.cluster.tell(ctx, stored.ConnectorID, told{Op: opOffer, Offer: &stored, Whole: true}); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// resend is sendAgain on this node, with the next step.
+func (s *Server) resend(stored store.Offer) error {
+	_, err := s.pending.add(stored)
+	if err == nil {
+		s.presence.lookAgain(stored.ConnectorID)
+	}
+	return err
+}
+
+// sendStored sends an offer that is kept to those of this node whom it is for.
+func (s *Server) sendStored(ctx context.Context, conn *connector, stored store.Offer) (live int, err error) {
+	o, err := s.pending.add(stored)
+	if err != nil {
+		return 0, err
+	}
+	return s.sendPending(ctx, conn, o)
+}
+
+// offerSentEvent tells operators that another one has sent an offer.
+type offerSentEvent struct {
+	ID   string          `json:"id"`
+	To   json.RawMessage `json:"to"`
+	Live int             `json:"live"`
+}
+
+// offer is what is kept of the request, with an id when it has none.
+func (r *offerRequest) offer(now time.Time) (store.Offer, error) {
 	to, err := r.To.canonical()
 	if err != nil {
-		return nil, err
+		return store.Offer{}, err
 	}
 	wrong := newProblem("invalid_request", "The offer cannot be sent as it is.")
 	life := defaultOfferLife
 	if r.ExpiresIn != "" {
-		var err error
 		if life, err = time.ParseDuration(r.ExpiresIn); err != nil || life <= 0 || life > maxOfferLife {
-			return nil, wrong.at("/expires_in", fmt.Sprintf("is a time such as 10m, at most %v", maxOfferLife))
+			return store.Offer{}, wrong.at("/expires_in", fmt.Sprintf("is a time such as 10m, at most %v", maxOfferLife))
 		}
 	}
 	if len(r.Data) == 0 || string(r.Data) == "null" {
-		return nil, wrong.at("/data", "is missing")
+		return store.Offer{}, wrong.at("/data", "is missing")
 	}
 	var data bytes.Buffer
 	if err := json.Compact(&data, r.Data); err != nil || data.Len() > maxOfferData {
-		return nil, wrong.at("/data", fmt.Sprintf("is JSON of at most %d bytes", maxOfferData))
+		return store.Offer{}, wrong.at("/data", fmt.Sprintf("is JSON of at most %d bytes", maxOfferData))
 	}
 	if r.ID == "" {
 		r.ID = "o_" + rand.Text()
 	} else if !saneID(r.ID) {
-		return nil, wrong.at("/id", "is at most 64 of A-Za-z0-9._-")
+		return store.Offer{}, wrong.at("/id", "is at most 64 of A-Za-z0-9._-")
 	}
-	text, err := encode(offerData{
-		ID: r.ID, Data: data.Bytes(), Tabs: []string{},
-		SentAt: now.UTC().Format(timeFormat), ExpiresAt: now.Add(life).UTC().Format(timeFormat),
-	})
+	target, err := encode(to)
 	if err != nil {
-		return nil, err
+		return store.Offer{}, err
 	}
-	return &sentOffer{ID: r.ID, To: to, At: now, Data: text}, nil
+	digest := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%v", target, data.Bytes(), life))
+	return store.Offer{
+		ID: r.ID, To: target, Data: data.Bytes(), SentAt: now.UTC(), Expires: now.Add(life).UTC(),
+		Digest: hex.EncodeToString(digest[:]), About: to.about(),
+	}, nil
 }
 
 // encode is json.Marshal without escapes for HTML, which would make more of an
@@ -135,41 +179,55 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSpace(text.Bytes()), err
 }
 
-// canonical checks that the offer is for one of them, and has the topic as streams
-// have it.
-func (to offerTo) canonical() (offerTo, error) {
-	wrong := newProblem("invalid_request", "An offer is for one of visitor, topic and all.")
-	named := 0
-	for _, is := range []bool{to.Visitor != "", to.Topic != "", to.All} {
-		if is {
-			named++
-		}
-	}
-	if named != 1 {
-		return to, wrong.at("/to", fmt.Sprintf("names %d", named))
-	}
-	if to.Topic != "" {
-		topic, err := hull.ParseTopic(to.Topic)
-		if err != nil {
-			return to, wrong.at("/to/topic", err.Error())
-		}
-		to.Topic = topic.String()
-	}
-	return to, nil
+// offerItem is an offer as operators are told of one: how far it has come, in persons.
+type offerItem struct {
+	ID        string          `json:"id"`
+	To        json.RawMessage `json:"to"`
+	Data      json.RawMessage `json:"data"`
+	SentAt    moment          `json:"sent_at"`
+	ExpiresAt moment          `json:"expires_at"`
+	Operator  string          `json:"operator,omitempty"`
+	offerCounts
 }
 
-// deliver sends an offer to the open streams of this node that it is for, and
-// returns how many took it.
-func (s *Server) deliver(connectorID string, o *sentOffer) (live int, err error) {
-	event, err := stream.NewEvent(stream.Fields{
-		Type: "offer", Data: o.Data, ID: stream.ID{Version: uint64(o.At.UnixMicro()), Tag: offerTag}, Accepted: o.At,
+// offerCounts is a store.OfferCounts.
+type offerCounts struct {
+	Sent      int `json:"sent"`
+	Delivered int `json:"delivered"`
+	Seen      int `json:"seen"`
+	Clicked   int `json:"clicked"`
+	Dismissed int `json:"dismissed"`
+	Capped    int `json:"capped"`
+}
+
+func newOfferItem(o store.Offer) offerItem {
+	return offerItem{o.ID, o.To, o.Data, moment{o.SentAt}, moment{o.Expires}, o.Sender, offerCounts(o.Counts)}
+}
+
+// getOffers lists a connector's offers.
+func (s *Server) getOffers(c *gin.Context) {
+	s.list(c, func(ctx context.Context, conn *connector, cursor string, limit int) (any, string, error) {
+		offers, next, err := s.store.Offers(ctx, conn.id, cursor, limit)
+		items := make([]offerItem, len(offers))
+		for i, o := range offers {
+			items[i] = newOfferItem(o)
+		}
+		return items, next, err
 	})
+}
+
+// getOffer answers one.
+func (s *Server) getOffer(c *gin.Context) {
+	conn, err := s.connectors.get(c.Request.Context(), c.Param("connector"))
 	if err != nil {
-		return 0, err
+		s.fail(c, err)
+		return
 	}
-	if o.To.Topic != "" {
-		return s.broker.Send(connectorID, o.To.Topic, event), nil
+	o, err := s.store.Offer(c.Request.Context(), conn.id, c.Param("offer"))
+	if err != nil {
+		s.fail(c, orNotFound(err, "There is no such offer."))
+		return
 	}
-	meant := func(sub *stream.Subscriber) bool { return o.To.All || sub.Visitor() == o.To.Visitor }
-	return s.broker.SendEach(connectorID, meant, event), nil
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, newOfferItem(o))
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -100,9 +101,10 @@ func TestPostOffers(t *testing.T) {
 	grant := must(s.tokens.OpenGrant(token))
 	post := func(body string) reply { return s.do("POST", "/api/v1/connectors/"+ship+"/offers", body, adminKey) }
 
-	for _, to := range []string{`"topic":"anonymous_id:` + anonymous + `"`, `"visitor":"` + grant.Visitor + `"`, `"all":true`} {
-		r := post(`{"to":{` + to + `},"data":{"text": "10 % <off>"},"expires_in":"10m","id":"spring-1"}`)
-		if r.status != 202 || string(r.body) != `{"id":"spring-1","live":1}` {
+	for i, to := range []string{`"topic":"anonymous_id:` + anonymous + `"`, `"visitor":"` + grant.Visitor + `"`, `"all":true`} {
+		offerID := fmt.Sprintf("spring-%d", i)
+		r := post(`{"to":{` + to + `},"data":{"text": "10 % <off>"},"expires_in":"10m","id":"` + offerID + `"}`)
+		if r.status != 202 || string(r.body) != `{"id":"`+offerID+`","live":1}` {
 			t.Errorf("to %s: %d %s", to, r.status, r.body)
 		}
 		e := page.expect("offer")
@@ -115,7 +117,7 @@ func TestPostOffers(t *testing.T) {
 			SentAt, ExpiresAt string
 			Tabs              []string
 		}
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(string(e.Data), "_at", "At")), &got); err != nil || got.ID != "spring-1" || got.Data.Text != "10 % <off>" || got.ExpiresAt <= got.SentAt || got.Tabs == nil {
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(string(e.Data), "_at", "At")), &got); err != nil || got.ID != offerID || got.Data.Text != "10 % <off>" || got.ExpiresAt <= got.SentAt || got.Tabs == nil {
 			t.Errorf("the page got %s: %v", e.Data, err)
 		}
 	}

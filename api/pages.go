@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"hullbeam/hull"
+	"hullbeam/store"
 	"hullbeam/stream"
 )
 
@@ -31,7 +34,8 @@ type pageRequest struct {
 	view  pageView // whose members are beside these
 }
 
-// What a page view may have, in bytes.
+// What a page view may have, in bytes; of an address also as it is kept: what is not ASCII
+// is three times as long then, and comes from no browser.
 const (
 	maxPageURL = 4096
 	maxTitle   = 1024
@@ -42,13 +46,13 @@ const (
 func (p *pageView) check(origin string) error {
 	u, err := url.Parse(p.URL)
 	switch {
-	case len(p.URL) > maxPageURL || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+	case len(p.URL) > maxPageURL || len(bare(p.URL)) > maxPageURL || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return wrong("/url", fmt.Sprintf("must be an http or https URL of at most %d bytes", maxPageURL))
 	case originOf(u) != strings.ToLower(origin):
 		return wrong("/url", "must be of the token's origin")
 	case len(p.Title) > maxTitle:
 		return wrong("/title", fmt.Sprintf("is longer than %d bytes", maxTitle))
-	case len(p.Referrer) > maxPageURL:
+	case len(p.Referrer) > maxPageURL || len(bare(p.Referrer)) > maxPageURL:
 		return wrong("/referrer", fmt.Sprintf("is longer than %d bytes", maxPageURL))
 	}
 	if p.LocalTime != "" {
@@ -119,12 +123,26 @@ func (s *Server) page(c *gin.Context) error {
 	}
 	result := "ended"
 	if req.Gone {
-		err = req.view.checkIDs()
+		err = s.endTab(c.Request.Context(), g, &req.view)
 	} else {
 		result, err = s.takeView(c, conn, g, &req.view)
 	}
 	s.countView(result, err)
 	return err
+}
+
+// endTab takes that a page was left.
+func (s *Server) endTab(ctx context.Context, g stream.Grant, p *pageView) error {
+	if err := p.checkIDs(); err != nil {
+		return err
+	}
+	// A page is left as often as it is looked at: that is no part of its allowance.
+	if wait, ok := s.visitorRates.allow("gone "+g.Visitor, s.now()); !ok {
+		return newProblem("rate_limited", "Too many pages of this visitor are left.").after(wait)
+	}
+	s.presence.gone(g.Connector, g.Visitor, p.Tab)
+	s.tellPage(ctx, g.Connector, toldPage{Visitor: g.Visitor, Tab: tab{ID: p.Tab}, Gone: true})
+	return nil
 }
 
 func (s *Server) readPage(c *gin.Context) (*pageRequest, error) {
@@ -159,15 +177,15 @@ func (s *Server) visitGrant(c *gin.Context, token string) (stream.Grant, *connec
 
 // pageOfToken takes the page view that a token request is, if the page tells where it
 // is: one that does not track its visitors names tab and view alone. It refuses
-// nothing: the page gets its token whatever it says of itself.
+// nothing: the page has its token whatever it says of itself.
 func (s *Server) pageOfToken(c *gin.Context, conn *connector, g stream.Grant, p *pageView) {
 	if p != nil && p.URL != "" {
 		s.countView(s.takeView(c, conn, g, p))
 	}
 }
 
-// takeView tells Hull of a page view, if the connector asks for it. result is counted,
-// or repeated when it was before.
+// takeView records a page view, and tells Hull of it, if the connector asks for that.
+// result is counted, repeated when it was before, or ignored when nobody looks at the page.
 func (s *Server) takeView(c *gin.Context, conn *connector, g stream.Grant, p *pageView) (result string, err error) {
 	if err := p.check(g.Origin); err != nil {
 		return "", err
@@ -175,14 +193,37 @@ func (s *Server) takeView(c *gin.Context, conn *connector, g stream.Grant, p *pa
 	if err := s.admitVisitor(g); err != nil {
 		return "", err
 	}
+	if s.cfg.History.isIgnored(c.Request.Header) {
+		return "ignored", nil
+	}
 	key := newViewKey(g, p.View)
-	if !s.views.add(key) {
+	news, err := s.views.once(c.Request.Context(), key, func() (bool, error) { return s.recordView(c.Request.Context(), g, p, key) })
+	if err != nil {
+		return "", err // it comes again
+	}
+	if !news {
 		return "repeated", nil
 	}
 	if about, ok := s.about(c, conn, g); ok {
 		s.firehose.Track(about, p.event(key))
 	}
 	return "counted", nil
+}
+
+// recordView writes a page view into the history and has operators told of it.
+func (s *Server) recordView(ctx context.Context, g stream.Grant, p *pageView, key viewKey) (news bool, err error) {
+	view := &store.PageView{
+		ID: cmp.Or(p.View, key.eventID()), LocalTime: p.LocalTime, Title: strings.Map(shown, p.Title),
+		URL: s.cfg.History.kept(p.URL), Referrer: s.cfg.History.kept(p.Referrer),
+	}
+	now := s.now()
+	if news, err = s.record(ctx, store.Visit{ConnectorID: g.Connector, Visitor: g.Visitor, At: now, View: view}); err != nil || !news {
+		return news, err
+	}
+	t := tab{ID: p.Tab, URL: view.URL, Title: view.Title, Referrer: view.Referrer, LocalTime: p.LocalTime, At: now}
+	s.presence.viewed(g.Connector, g.Visitor, t)
+	s.tellPage(ctx, g.Connector, toldPage{Visitor: g.Visitor, Tab: t})
+	return true, nil
 }
 
 // admitVisitor takes one of a visitor's allowance.
@@ -199,6 +240,8 @@ func (s *Server) countView(result string, err error) {
 	case err == nil:
 	case problemOf(err).Code == "rate_limited":
 		result = "limited"
+	case problemOf(err).Code == "unavailable":
+		result = "unavailable"
 	default:
 		result = "invalid"
 	}

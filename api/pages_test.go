@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -201,6 +202,8 @@ func TestQueuedPageViewsAreForgotten(t *testing.T) {
 		want int // entries
 	}{
 		{"when their user is deleted", func(s *server) { s.notification("user:delete", "", `{"user":{"id":"u1"}}`) }, 1},
+		{"when an operator erases them", func(s *server) { s.erase(userPath("id:u1")) }, 1},
+		{"not when an operator erases others", func(s *server) { s.erase(userPath("id:u2")) }, 2},
 		{"when tracking is switched off", func(s *server) {
 			s.notification("ship:update", `{"id":"`+ship+`","private_settings":`+untracked+`}`)
 			s.notification("ship:update", `{"id":"`+ship+`","private_settings":`+tracking+`}`)
@@ -476,9 +479,9 @@ func TestTokenWithAPage(t *testing.T) {
 				if result == c.result {
 					want = 1
 				}
-				if got := s.metric("hullbeam_page_views_total", "result", result); got != want {
-					t.Errorf("%v %s, want %v", got, result, want)
-				}
+				storetest.Eventually(t, fmt.Sprintf("%v %s", want, result), func() bool { // it is written behind the answer
+					return s.metric("hullbeam_page_views_total", "result", result) == want
+				})
 			}
 			s.viewed(view(token, "v"))
 			if c.result == "" {
@@ -490,10 +493,37 @@ func TestTokenWithAPage(t *testing.T) {
 	}
 }
 
+// leaving is a page that goes away as soon as it has its answer.
+type leaving struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (l *leaving) Flush() {
+	l.ResponseRecorder.Flush()
+	l.leave()
+}
+
+func TestViewOfATokenOutlivesItsRequest(t *testing.T) {
+	s := start(t, options{noHull: true})
+	ctx, leave := context.WithCancel(t.Context())
+	body := fmt.Sprintf(`{"claims":{"anonymous_id":%q},"page":{"url":%q}}`, anonymous, ownPage)
+	req := httptest.NewRequestWithContext(ctx, "POST", "/api/v1/connectors/"+ship+"/token", strings.NewReader(body))
+	req.Header.Set("Origin", page)
+	req.Header.Set("Content-Type", "application/json")
+	s.api.Handler().ServeHTTP(&leaving{httptest.NewRecorder(), leave}, req)
+	if seen := ask[listed[visitorSeen]](s, "/visitors"); ctx.Err() == nil || len(seen.Items) != 1 || seen.Items[0].Views != 1 {
+		t.Errorf("of a page that was left at once: %+v", seen)
+	}
+}
+
 func TestPagesPerVisitor(t *testing.T) {
 	clock := time.Now()
 	s := start(t, options{now: func() time.Time { return clock }, config: func(c *api.Config) { c.Limits.PagesPerVisitor = 3 }})
 	token := s.token(`{"claims":{"anonymous_id":"` + anonymous + `"},"page":{"url":"` + ownPage + `"}}`)
+	storetest.Eventually(t, "the token's view is counted", func() bool {
+		return s.metric("hullbeam_page_views_total", "result", "counted") == 1
+	})
 	for i := range 2 {
 		s.viewed(view(token, fmt.Sprint(i)))
 	}
@@ -598,4 +628,32 @@ func FuzzPageBody(f *testing.F) {
 			t.Errorf("%q is not of %s", url, page)
 		}
 	})
+}
+
+// To say that pages are left is bounded as to look at them is, and keeps nobody there.
+func TestLeavingIsBounded(t *testing.T) {
+	s := start(t, options{noHull: true, config: func(c *api.Config) { c.Visitors.Grace, c.Limits.PagesPerVisitor = time.Second, 1000 }})
+	token := s.token(claim("anonymous_id", anonymous))
+	s.viewed(pageView(token, "tab-1", "/cart", "Cart"))
+	leave := func() int { return s.beacon("/api/v1/pages", `{"token":"`+token+`","gone":true,"tab":"tab-1"}`).status }
+	storetest.Eventually(t, "the visitor has left", func() bool {
+		leave()
+		return len(ask[listed[visitorSeen]](s, "/visitors?live=true").Items) == 0
+	})
+	storetest.Eventually(t, "it is refused", func() bool { return leave() == http.StatusTooManyRequests })
+}
+
+// An address is bounded as it is kept, too.
+func TestAddressesAreBoundedAsKept(t *testing.T) {
+	s := start(t, options{noHull: true})
+	token := s.token(claim("anonymous_id", anonymous))
+	long := "/" + strings.Repeat("é", 1000) // 6,000 bytes when it is escaped
+	for name, body := range map[string]string{
+		"url":      pageView(token, "tab-1", long, "Long"),
+		"referrer": strings.Replace(pageView(token, "tab-1", "/", "Long"), "https://search.example/?q=secret", "https://search.example"+long, 1),
+	} {
+		if r := s.beacon("/api/v1/pages", body); r.code() != "invalid_request" || !strings.Contains(string(r.body), "/"+name) {
+			t.Errorf("%s: %d %s", name, r.status, r.body)
+		}
+	}
 }

@@ -46,11 +46,13 @@ var codes = []struct {
 	{"identity_token_invalid", http.StatusUnauthorized, "The proof of identity does not hold"},
 	{"token_invalid", http.StatusUnauthorized, "The stream token is not one of ours"},
 	{"token_expired", http.StatusUnauthorized, "The stream token has expired"},
-	{"unauthorized", http.StatusUnauthorized, "An admin key is needed"},
+	{"unauthorized", http.StatusUnauthorized, "An admin key or a session is needed"},
+	{"forbidden", http.StatusForbidden, "This is not for you"},
 	{"origin_not_allowed", http.StatusForbidden, "This page's origin is not allowed"},
 	{"claims_unproven", http.StatusForbidden, "No claim counts without proof"},
 	{"connector_unknown", http.StatusNotFound, "There is no such connector"},
 	{"not_found", http.StatusNotFound, "There is nothing here"},
+	{"conflict", http.StatusConflict, "Something else has this id"},
 	{"method_not_allowed", http.StatusMethodNotAllowed, "This method is not for this address"},
 	{"body_too_large", http.StatusRequestEntityTooLarge, "The body is too large"},
 	{"unsupported_media_type", http.StatusUnsupportedMediaType, "The body's type is not understood"},
@@ -110,6 +112,8 @@ func problemOf(err error) *problem {
 		return newProblem("claims_unproven", "This connector wants other identifiers, or signed ones: see its identity_verification.")
 	case errors.Is(err, stream.ErrSealed):
 		return newProblem("token_invalid", "Ask for a new token.")
+	case errors.Is(err, store.ErrCursor):
+		return newProblem("invalid_request", "The cursor is not one of this list.").at("", "cursor is what an answer has given as next_cursor")
 	case errors.Is(err, stream.ErrFull), errors.Is(err, stream.ErrDraining):
 		return newProblem("unavailable", "This node takes no more streams now.").shed()
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSealed), errors.Is(err, store.ErrNewer): // other nodes may
@@ -149,6 +153,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if p.retryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}
+	c.Set(problemKey, p.Code)
 	c.Header("Content-Type", "application/problem+json")
 	c.Header("Cache-Control", "no-store")
 	c.AbortWithStatusJSON(p.Status, p)

@@ -2,9 +2,10 @@ package api
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/gin-gonic/gin"
+
+	"hullbeam/store"
 )
 
 // receiptRequest is what a page posts when an offer was seen, clicked or dismissed.
@@ -14,7 +15,7 @@ type receiptRequest struct {
 }
 
 // receipts are what may become of an offer.
-var receipts = []string{"seen", "clicked", "dismissed"}
+var receipts = map[string]store.OfferStep{"seen": store.OfferSeen, "clicked": store.OfferClicked, "dismissed": store.OfferDismissed}
 
 func (s *Server) postReceipt(c *gin.Context) {
 	if err := s.receipt(c); err != nil {
@@ -24,8 +25,7 @@ func (s *Server) postReceipt(c *gin.Context) {
 	c.Status(http.StatusAccepted)
 }
 
-// receipt takes what became of an offer. It is counted, and believed: which offers a
-// visitor was sent is not known here.
+// receipt takes what became of an offer that the visitor was sent.
 func (s *Server) receipt(c *gin.Context) error {
 	if !saneID(c.Param("offer")) { // no offer has such an id
 		return newProblem("not_found", "There is no such offer.")
@@ -42,12 +42,18 @@ func (s *Server) receipt(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(receipts, req.Event) {
+	step, ok := receipts[req.Event]
+	if !ok {
 		return wrong("/event", "must be seen, clicked or dismissed")
 	}
 	if err := s.admitVisitor(g); err != nil {
 		return err
 	}
+	offer := c.Param("offer")
+	if err := s.markReceipt(c.Request.Context(), g, offer, step); err != nil {
+		return err
+	}
 	s.metrics.receipts.WithLabelValues(req.Event).Inc()
+	s.noteReceipt(c.Request.Context(), g.Connector, offer, g.Visitor, req.Event)
 	return nil
 }

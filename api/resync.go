@@ -187,6 +187,9 @@ type errand struct {
 func (r *resync) readConnector(ctx context.Context, id string) error {
 	conn, changed, err := r.server.connectors.refresh(ctx, id)
 	switch {
+	case errors.Is(err, store.ErrDeleted) && conn != nil:
+		r.server.dismiss(conn)
+		return nil
 	case errors.Is(err, store.ErrNotFound) && conn != nil:
 		_, err = r.store.RestoreConnector(ctx, conn.known().record)
 		return err

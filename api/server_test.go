@@ -69,6 +69,7 @@ type options struct {
 	timeout   time.Duration // of Redis; 0: 5 s
 	canary    time.Duration // each so often; 0: 500 ms
 	life      time.Duration // of what nobody needs; 0: as in production
+	looks     time.Duration // how often a live view asks the other nodes; 0: as in production
 	now       func() time.Time
 }
 
@@ -150,7 +151,7 @@ func start(t *testing.T, o options) *server {
 	t.Cleanup(func() { s.store.Close() })
 
 	cfg := api.Config{PublicURL: "http://beam.example", AdminKeys: []string{"an admin key for tests"},
-		Identity: api.DefaultIdentity(), Cluster: api.DefaultCluster(), Limits: api.DefaultLimits(), Hull: api.DefaultHull(), Stream: stream.DefaultConfig()}
+		Admin: api.DefaultAdmin(), Identity: api.DefaultIdentity(), Cluster: api.DefaultCluster(), History: api.DefaultHistory(), Visitors: api.DefaultVisitors(), Offers: api.DefaultOffers(), Limits: api.DefaultLimits(), Hull: api.DefaultHull(), Stream: stream.DefaultConfig()}
 	apply(o.config, &cfg)
 	verify := hull.DefaultVerifyConfig()
 	verify.PublicKeys = []string{s.key.PublicPEM()}
@@ -175,6 +176,7 @@ func start(t *testing.T, o options) *server {
 	}
 	s.api = must(api.New(cfg, api.Parts{
 		Store: s.store, Bus: bus, Broker: s.broker, Tokens: s.tokens, Visitors: must(stream.NewSealer(secrets, "visitor")),
+		Sessions: must(stream.NewSealer(secrets, "session")),
 		Verifier: must(hull.NewVerifier(verify)), Hull: client, Firehose: firehose, Registry: s.registry,
 		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: s.now,
 	}))
@@ -184,6 +186,9 @@ func start(t *testing.T, o options) *server {
 	if s.clustered {
 		s.registry.MustRegister(s.bus.Metrics()...)
 		s.api.SetCountWait(5 * time.Second)
+		if o.looks > 0 {
+			s.api.SetLookEach(o.looks)
+		}
 		if o.life > 0 {
 			s.api.SetResidentLife(o.life)
 			s.api.SetRenewEach(o.life)
@@ -369,17 +374,19 @@ func claim(kind, value string) string {
 
 // listener is an open stream as r3labs' client reads it.
 type listener struct {
-	t      *testing.T
-	events chan sse.Event
-	ended  chan struct{}
-	cancel context.CancelFunc
+	t       *testing.T
+	visitor string
+	events  chan sse.Event
+	ended   chan struct{}
+	cancel  context.CancelFunc
 }
 
 // listen opens a stream and waits until it has been joined.
 func (s *server) listen(token string, headers ...string) *listener {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
-	l := &listener{t: s.t, events: make(chan sse.Event, 4096), ended: make(chan struct{}), cancel: cancel}
+	grant, _ := s.tokens.OpenGrant(token) // of nobody, when the test has put something behind it
+	l := &listener{t: s.t, visitor: grant.Visitor, events: make(chan sse.Event, 4096), ended: make(chan struct{}), cancel: cancel}
 	client := sse.NewClient(s.URL + "/api/v1/stream?token=" + token)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

@@ -54,9 +54,13 @@ func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
 		return nil, false, err
 	}
 	last := lastEventID(c)
-	sub, v, err := s.subscribe(clientAddress(c), conn, g, last)
+	v := &visit{server: s, address: clientAddress(c), connector: conn.id, watched: !s.cfg.History.isIgnored(c.Request.Header)}
+	sub, err := s.subscribe(v, g, last)
 	if err != nil {
 		return nil, false, err
+	}
+	if conn.gone.Load() { // since it was looked for
+		sub.End(stream.ReasonRevoked, s.broker.Retry())
 	}
 	o = &opening{conn: conn, grant: g, sub: sub, visit: v, last: last}
 	cached, err = s.tellSnapshot(c.Request.Context(), o)
@@ -93,11 +97,16 @@ type visit struct {
 	server             *Server
 	address, connector string
 	served             served
+	sub                *stream.Subscriber                 // nil: it could not be opened
+	watched            bool                               // somebody looks at the page: it is no program
 	lookup             atomic.Pointer[context.CancelFunc] // nil: none is under way
 }
 
 // Follows implements stream.Owner.
 func (v *visit) Follows(sub *stream.Subscriber, user string, rank int) {
+	if v.watched {
+		v.server.presence.follows(v.connector, sub.Visitor(), user)
+	}
 	if c := v.server.cluster; c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -109,6 +118,9 @@ func (v *visit) Follows(sub *stream.Subscriber, user string, rank int) {
 func (v *visit) Ended(stream.Reason) {
 	v.server.addressStreams.giveBack(v.address)
 	v.server.connectorStreams.giveBack(v.connector)
+	if v.watched && v.sub != nil {
+		v.server.presence.closed(v.connector, v.sub)
+	}
 	if c := v.server.cluster; c != nil {
 		c.leave(v.connector, &v.served)
 	}
@@ -180,24 +192,26 @@ func (s *Server) counts(conn *connector, proven iter.Seq2[string, bool]) bool {
 }
 
 // subscribe admits a stream and enters it into the index.
-func (s *Server) subscribe(address string, conn *connector, g stream.Grant, last stream.ID) (*stream.Subscriber, *visit, error) {
-	if !s.addressStreams.take(address) {
-		return nil, nil, newProblem("unavailable", "Too many streams of this address.").shed()
+func (s *Server) subscribe(v *visit, g stream.Grant, last stream.ID) (*stream.Subscriber, error) {
+	if !s.addressStreams.take(v.address) {
+		return nil, newProblem("unavailable", "Too many streams of this address.").shed()
 	}
 	if !s.connectorStreams.take(g.Connector) {
-		s.addressStreams.giveBack(address)
-		return nil, nil, newProblem("unavailable", "Too many streams of this connector.").shed()
+		s.addressStreams.giveBack(v.address)
+		return nil, newProblem("unavailable", "Too many streams of this connector.").shed()
 	}
-	v := &visit{server: s, address: address, connector: conn.id}
 	sub, err := s.broker.Await(g, v, last, s.joined(g))
 	if err != nil {
 		v.Ended("")
-		return nil, nil, err
+		return nil, err
 	}
 	if s.cluster != nil {
-		s.cluster.begin(conn.id, &v.served, sub, len(g.Topics))
+		s.cluster.begin(v.connector, &v.served, sub, len(g.Topics))
 	}
-	return sub, v, nil
+	if v.sub = sub; v.watched {
+		s.presence.opened(v.connector, sub, last)
+	}
+	return sub, nil
 }
 
 // tellSnapshot tells a new stream what is cached of its user, unless the page

@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -36,13 +38,22 @@ type tokenResponse struct {
 }
 
 func (s *Server) postToken(c *gin.Context) {
-	answer, err := s.token(c)
+	answer, view, err := s.token(c)
+	if err != nil {
+		s.reject(c, err)
+		return
+	}
+	text, err := encode(answer)
 	if err != nil {
 		s.reject(c, err)
 		return
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusCreated, answer)
+	c.Header("Content-Length", strconv.Itoa(len(text)))
+	c.Data(http.StatusCreated, "application/json; charset=utf-8", text)
+	c.Writer.Flush() // the page need not wait until its view is written down, and may be gone by then
+	c.Request = c.Request.WithContext(context.WithoutCancel(c.Request.Context()))
+	view()
 }
 
 // reject counts a refused page and tells it why.
@@ -52,41 +63,41 @@ func (s *Server) reject(c *gin.Context, err error) {
 	s.fail(c, err)
 }
 
-// token is the way from claims to a token: admit, read, prove, seal.
-func (s *Server) token(c *gin.Context) (*tokenResponse, error) {
+// token is the way from claims to a token: admit, read, prove, seal. view takes the page
+// view that the request is.
+func (s *Server) token(c *gin.Context) (answer *tokenResponse, view func(), err error) {
 	if wait, ok := s.tokenRates.allow(clientAddress(c), s.now()); !ok {
-		return nil, newProblem("rate_limited", "Too many tokens for this address.").after(wait)
+		return nil, nil, newProblem("rate_limited", "Too many tokens for this address.").after(wait)
 	}
 	origin := c.GetHeader("Origin")
 	if origin == "" {
-		return nil, newProblem("origin_not_allowed", "A token request has an Origin header.")
+		return nil, nil, newProblem("origin_not_allowed", "A token request has an Origin header.")
 	}
 	conn, err := s.connectors.get(c.Request.Context(), c.Param("connector"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	settings := conn.current()
 	s.track(connectionCheck)
 	if !settings.AllowsOrigin(origin) {
 		s.mark(conn, markRefused)
-		return nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin.")
+		return nil, nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin.")
 	}
 	req, err := s.readTokenRequest(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	proof, err := s.prove(req, conn.id, settings)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	answer, g, err := s.grant(conn.id, origin, req.VisitorKey, proof)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.mark(conn, markLetIn)
-	s.pageOfToken(c, conn, g, req.Page)
 	answer.StreamURL = s.publicURL(c) + "/api/v1/stream"
-	return answer, nil
+	return answer, func() { s.pageOfToken(c, conn, g, req.Page) }, nil
 }
 
 // readTokenRequest reads JSON, by its content and not by its name: text/plain

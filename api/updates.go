@@ -55,10 +55,23 @@ func (s *Server) putStates(ctx context.Context, conn *connector, messages []hull
 	if s.storeFails.Load() && s.storeFails.Swap(false) {
 		s.log.Info("the store works again")
 	}
+	back, err := s.holdBack(ctx, conn.id, users, written)
+	if err != nil {
+		return nil, err
+	}
+	s.publishAll(conn, messages, users, of, written, back, accepted)
+	return written, s.eraseBack(ctx, conn, users, back)
+}
+
+// publishAll publishes what was written, but for what is held back.
+func (s *Server) publishAll(conn *connector, messages []hull.Message, users []store.User, of []int, written []store.Written, back map[int]time.Time, accepted time.Time) {
 	conn.mu.RLock()
 	defer conn.mu.RUnlock()
 	for i, at := range of {
 		s.track(userStart)
+		if _, held := back[at]; held {
+			continue
+		}
 		result := "stale"
 		switch {
 		case at < 0 || written[at].Stale:
@@ -71,7 +84,6 @@ func (s *Server) putStates(ctx context.Context, conn *connector, messages []hull
 		}
 		s.metrics.updates.WithLabelValues(result).Inc()
 	}
-	return written, nil
 }
 
 // leading are the topics that lead to a user who was put.
@@ -86,6 +98,7 @@ func leading(u store.User, written store.Written) []string {
 // the caller.
 func (s *Server) publish(conn *connector, st state) (result string) {
 	s.track(outgoingStart)
+	s.presence.updated(conn.id, st.message.UserID)
 	if !s.broker.Reaches(conn.id, st.topics) && !s.broker.Reaches(conn.id, st.gone) {
 		s.track(outgoingError) // the predecessors' "no rooms"
 		return "no_listener"

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -35,6 +36,7 @@ func (s *Server) takeMessages(c *gin.Context, arrived time.Time) (accepted int, 
 	if err != nil {
 		return 0, nil, err
 	}
+	note(c, "users.put", "")
 	messages, useless, err := hull.ParseMessages(body, s.cfg.Limits.JSONDepth)
 	if err != nil {
 		return 0, nil, err
@@ -42,6 +44,7 @@ func (s *Server) takeMessages(c *gin.Context, arrived time.Time) (accepted int, 
 	if err := s.takeUsers(c.Request.Context(), conn, messages, useless, arrived); err != nil {
 		return 0, nil, err
 	}
+	note(c, "users.put", strconv.Itoa(len(messages)))
 	skips = make([]skipped, len(useless))
 	for i, skip := range useless {
 		skips[i] = skipped{skip.Index, skip.Reason}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,25 +17,65 @@ import (
 type views struct {
 	mu         sync.Mutex
 	young, old map[viewKey]struct{}
+	underway   map[viewKey]chan struct{} // being counted; closed when that has ended
 }
 
 // maxViews bounds them, at some 40 bytes each.
 const maxViews = 100_000
 
-// add reports whether a view was not there yet.
-func (v *views) add(key viewKey) bool {
+// once has count called for a view that was not counted yet, and returns what it says;
+// of others it is no news. While the same view is being counted it waits: only then is
+// it durable, and if it was not counted after all, it is now.
+func (v *views) once(ctx context.Context, key viewKey, count func() (news bool, err error)) (news bool, err error) {
+	for {
+		first, underway := v.begin(key)
+		switch {
+		case first:
+			counted := false // also if count panics
+			defer func() { v.end(key, counted) }()
+			news, err = count()
+			counted = err == nil
+			return news, err
+		case underway == nil:
+			return false, nil
+		}
+		select {
+		case <-underway:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}
+
+// begin reports whether a view is neither counted nor being counted: the caller is to do
+// that, and then calls end. underway is nil when it has been counted.
+func (v *views) begin(key viewKey) (first bool, underway chan struct{}) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	_, young := v.young[key]
 	_, old := v.old[key]
-	if young || old {
-		return false
+	if underway = v.underway[key]; young || old || underway != nil {
+		return false, underway
+	}
+	if v.underway == nil {
+		v.underway = make(map[viewKey]chan struct{})
+	}
+	v.underway[key] = make(chan struct{})
+	return true, nil
+}
+
+func (v *views) end(key viewKey, counted bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	close(v.underway[key])
+	delete(v.underway, key)
+	if !counted {
+		return
 	}
 	if v.young == nil || len(v.young) >= maxViews/2 {
 		v.old, v.young = v.young, make(map[viewKey]struct{})
 	}
 	v.young[key] = struct{}{}
-	return true
 }
 
 // viewKey stands for a visitor's view, as a hash: all have one size.
