@@ -32,10 +32,15 @@ const shop = (() => {
     window.hullBrowser.identify(email ? { anonymous_id, email, identity_token } : { anonymous_id });
   }
 
+  let current = session();
+
+  /** Somebody else is forgotten; who has only said more of themselves is not, nor what they looked at before. */
   function applied() {
-    window.hullBrowser.reset();
-    identify(session());
-    for (const listener of listeners) listener(session());
+    const before = current;
+    current = session();
+    if (current.anonymous_id !== before.anonymous_id || (before.email && current.email !== before.email)) window.hullBrowser.reset();
+    identify(current);
+    for (const listener of listeners) listener(current);
   }
 
   function change(to) {
@@ -87,6 +92,14 @@ if (byId("sign-in")) {
     byId("sign-in").hidden = Boolean(email);
     byId("sign-out").hidden = !email;
     byId("signed-in-as").textContent = email || "";
+  });
+}
+
+// The letter. Hullbeam tells operators the email that is typed there, for the form has data-hull-email.
+if (byId("letter")) {
+  byId("letter").addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.target.querySelector("[role=status]").textContent = "Noted. This is a demonstration: no letter comes.";
   });
 }
 

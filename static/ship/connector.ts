@@ -212,7 +212,7 @@ export const connect = (options: Options, isFirst: boolean, stated: () => Identi
       end?.();
     });
     more()
-      .then((it) => (options.share == "off" ? undefined : it.share))
+      .then((it) => it.active.then(() => (options.share == "off" ? undefined : it.share)))
       .catch(() => undefined)
       .then((share) => {
         if (stop == mine) end = share ? share(shared, stream(target), receive) : stream(target)(receive);

@@ -1,4 +1,10 @@
-// The life of a page (docs/sse-facts.md, 8): hidden, frozen, left, restored, offline.
+// The life of a page (docs/sse-facts.md, 8): loaded in advance, hidden, frozen, left, restored, offline.
+
+/** Comes when the page is one that somebody has asked for: a browser may load it before that, and perhaps for nothing. */
+export const active = new Promise((come) => {
+  if ((document as { prerendering?: boolean }).prerendering) document.addEventListener("prerenderingchange", come);
+  else come(0);
+});
 
 /**
  * Calls `sleep` when the page is left, frozen, or hidden for so many seconds: it gives its

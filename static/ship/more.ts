@@ -1,7 +1,8 @@
 // What a page does not need first.
 
 export { push } from "./destinations";
-export { live } from "./life";
+export { forms } from "./forms";
+export { active, live } from "./life";
 export { offer } from "./offers";
 export { ownId } from "./own";
 export { onRoute } from "./routes";

@@ -36,6 +36,10 @@ export interface More {
   share(name: string, open: Open, receive: Receive): () => void;
   /** life.ts: has a page sleep when nobody is there. */
   live(hidden: number, sleep: () => void, wake: () => void, forgotten: () => void): void;
+  /** forms.ts: tells each email that is typed into a form that the site has marked. */
+  forms(email: (address: string) => void): void;
+  /** life.ts: when somebody may see the page, which browsers also load in advance. */
+  readonly active: Promise<unknown>;
   /** own.ts: an anonymous id of Hullbeam's own; undefined for a visitor who opts out. */
   ownId(): string | undefined;
   /** routes.ts: calls `listener` when an application has changed the page's address. */

@@ -60,6 +60,7 @@ const begin = (): HullBrowser => {
           look();
           present();
         });
+        more.forms(api.email);
       });
     }
     all((one) => one.update_());
