@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -176,5 +177,59 @@ memory and descriptors come back. --rate 0 opens as fast as possible.`,
 	f.BoolVar(&s.TokenOnce, "token-once", false, "open all streams with one token: the opening of the stream alone is measured")
 	f.IntVar(&s.Parallel, "parallel", 64, "streams that are being opened at a time, at most")
 	f.DurationVar(&s.Settle, "settle", 2*time.Second, "quiet before and after, until memory is read")
+	return cmd
+}
+
+func benchViews(std stdio) *cobra.Command {
+	b, v := &benchFlags{}, &bench.Views{}
+	cmd := &cobra.Command{
+		Use:   "views",
+		Short: "Tell of page views as fast as they are answered, then read timelines",
+		Long: `Tell of page views as fast as they are answered, of visitors who look at ten
+pages each time they come, and of regulars who look at many: how many a second,
+the time to the answer, what a view takes of history.db. Then read, as an operator,
+the regulars' timelines: the latest 50 views, all of them in parts of 500, and the
+summary.`,
+		Example: `  hullbeam bench views --count 1000000 --data-dir /tmp/bench-data`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v.History = filepath.Join(b.dataDir, "history.db")
+			return b.run(cmd.Context(), *v, std, b.operator)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	f.IntVar(&v.Count, "count", 1_000_000, "page views that are told of")
+	f.IntVar(&v.Visitors, "visitors", 20_000, "visitors who look at them")
+	f.IntVar(&v.Regulars, "regulars", 10, "visitors beside these, who look at many")
+	f.IntVar(&v.RegularViews, "regular-views", 2000, "views of each regular, among --count")
+	f.IntVar(&v.Connections, "connections", 64, "connections that tell of them")
+	f.IntVar(&v.Reads, "reads", 100, "how many times each thing is read")
+	return cmd
+}
+
+func benchLive(std stdio) *cobra.Command {
+	b, l := &benchFlags{}, &bench.Live{}
+	cmd := &cobra.Command{
+		Use:   "live",
+		Short: "Let visitors go from page to page while an operator looks",
+		Long: `Open streams, each of a visitor of its own, who go from page to page; first while
+nobody looks, then while an operator looks at the live view: how late the operator
+knows the page, counted from when its view was due, how many bytes a second that
+takes compressed and not, and the CPU of the server in both halves.`,
+		Example: `  hullbeam bench live --visitors 5000 --every 5s
+  hullbeam bench live --visitors 5000 --every 5s --plain`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd.Context(), *l, std, b.operator)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	f.IntVar(&l.Visitors, "visitors", 5000, "visitors, each with an open stream")
+	f.DurationVar(&l.Every, "every", 5*time.Second, "how long a visitor stays on a page")
+	f.DurationVar(&l.Duration, "duration", 20*time.Second, "how long they go from page to page, in each half")
+	f.IntVar(&l.Connections, "connections", 64, "connections that tell of page views")
+	f.BoolVar(&l.Plain, "plain", false, "the operator takes no compressed answer")
 	return cmd
 }

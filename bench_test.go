@@ -30,6 +30,8 @@ func TestBench(t *testing.T) {
 		{"notifications", "notifications --streams 20 --batch 10 --count 6", "messages_per_s"},
 		{"churn", "churn --rate 200 --duration 100ms --settle 0s", "rss_after"},
 		{"churn of one token", "churn --rate 0 --duration 50ms --settle 0s --token-once", "opens_per_s"},
+		{"views", "views --count 1200 --visitors 50 --regulars 2 --regular-views 80 --reads 3 --connections 4", "history_per_view"},
+		{"live", "live --visitors 10 --every 2s --duration 4s --connections 4", "staleness_p99"},
 		{"slow", "slow --streams 5 --rate 100 --duration 100ms --size 1000 --updates --via notifications --drain 300ms", "1 × user.update"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -87,7 +87,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Scenario is one of Hold, Fanout, Unicast, Churn, Slow and Notifications.
+// Scenario is one of Hold, Fanout, Unicast, Churn, Slow, Notifications, Views and Live.
 type Scenario interface {
 	name() string
 	validate() error

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"image/png"
 	"io"
 	"net/http"
@@ -38,6 +39,8 @@ var (
 	notify  = bench.Notifications{Streams: 20, Count: 20, Batch: 5, Size: 64, Connections: 3, NewUsers: true}
 	churn   = bench.Churn{Rate: 200, Duration: 100 * time.Millisecond, Parallel: 10}
 	slow    = bench.Slow{Streams: 10, Size: 1000, Rate: 200, Duration: 100 * time.Millisecond, ReceiveBuffer: 4096}
+	views   = bench.Views{Count: 1500, Visitors: 20, Regulars: 1, RegularViews: 700, Connections: 4, Reads: 2}
+	live    = bench.Live{Visitors: 10, Every: 100 * time.Millisecond, Duration: 500 * time.Millisecond, Connections: 4}
 )
 
 func run(t *testing.T, cfg bench.Config, s bench.Scenario) *bench.Result {
@@ -66,6 +69,8 @@ func TestScenarios(t *testing.T) {
 	paced.Interval = 5 * time.Millisecond
 	updates := slow
 	updates.Updates, updates.Via = true, bench.ViaUsers
+	plain := live
+	plain.Plain = true
 	for _, test := range []struct {
 		name     string
 		scenario bench.Scenario
@@ -82,6 +87,9 @@ func TestScenarios(t *testing.T) {
 		{"churn as fast as possible", onceMore, "opened", 20},
 		{"slow", slow, "delivered_to_others", 9 * 20},
 		{"slow with updates", updates, "came_back_events", 1},
+		{"views", views, "views", 1500},
+		{"live", live, "events_per_s", 50},
+		{"live without compression", plain, "events_per_s", 50},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,8 +125,14 @@ func TestFaultsAreSeen(t *testing.T) {
 		{"lose", notify, "did not get the latest state"},
 		{"limit", hold, "limits.tokens_per_address"},
 		{"limit", churn, "limits.tokens_per_address"},
+		{"lose", views, "views of a regular are in the history"},
+		{"refuse", views, "limits.pages_per_visitor"},
+		{"lose", live, "the operator does not know the page"},
+		{"old", live, "the operator does not know the page"},
+		{"back", live, "older page than before"},
+		{"refuse", live, "were not taken"},
 	} {
-		t.Run(test.fault, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, %T", test.fault, test.scenario), func(t *testing.T) {
 			t.Parallel()
 			_, url := startFake(t, test.fault)
 			r := run(t, config(url), test.scenario)
@@ -163,6 +177,8 @@ func TestWhatCannotBeRun(t *testing.T) {
 		{"too many", url, bench.Hold{Steps: []int{20000}}, "19800"},
 		{"steps that shrink", url, bench.Hold{Steps: []int{20, 10}}, "each step has more"},
 		{"a batch of one user twice", url, bench.Notifications{Streams: 5, Count: 1, Batch: 6, Size: 64, Connections: 1}, "another user"},
+		{"regulars who look at more than all", url, bench.Views{Count: 10, Visitors: 1, Regulars: 2, RegularViews: 5, Connections: 1, Reads: 1}, "at most half of count"},
+		{"nobody who goes from page to page", url, bench.Live{Every: 1, Duration: 1, Connections: 1}, "visitors is 1 or more"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, err := bench.Run(t.Context(), config(test.url), test.s, 1); err == nil || !strings.Contains(err.Error(), test.want) {

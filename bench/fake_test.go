@@ -24,6 +24,7 @@ type fake struct {
 
 	fault  string // "", lose, twice, back, old, limit, refuse, retry
 	tokens int
+	visits visits
 }
 
 func startFake(t *testing.T, fault string) (*fake, string) {
@@ -41,6 +42,7 @@ func newFake(t *testing.T, fault string) (*fake, http.Handler) {
 	mux.HandleFunc("POST /api/v1/connectors/demo/offers", f.offers)
 	mux.HandleFunc("POST /api/v1/connectors/demo/users", f.users)
 	mux.HandleFunc("POST /smart-notifier", f.notifier)
+	f.visitors(mux)
 	return f, mux
 }
 
@@ -65,7 +67,7 @@ func (f *fake) token(w http.ResponseWriter, r *http.Request) {
 		f.t.Errorf("got claims %+v, origin %q", body.Claims, r.Header.Get("Origin"))
 	}
 	w.WriteHeader(http.StatusCreated)
-	fmt.Fprintf(w, `{"token":%q,"topics":[]}`, "anonymous_id:"+body.Claims.AnonymousID)
+	fmt.Fprintf(w, `{"token":%q,"topics":[],"visitor":%q}`, "anonymous_id:"+body.Claims.AnonymousID, "v_"+body.Claims.AnonymousID)
 }
 
 func (f *fake) decode(r *http.Request, v any) {

@@ -15,7 +15,7 @@ import (
 // compare and plot read.
 type Result struct {
 	// Scenario is the subcommand: hold, fanout, unicast, churn, slow,
-	// notifications.
+	// notifications, views, live.
 	Scenario string `json:"scenario"`
 	// At is when it ended.
 	At time.Time `json:"at"`
@@ -72,7 +72,7 @@ type Step struct {
 
 // Latency is a distribution of durations.
 type Latency struct {
-	// Name is what was timed: delivery, answer or open.
+	// Name is what was timed: delivery, answer, open, timeline, summary, staleness.
 	Name string `json:"name"`
 	// Buckets are pairs of milliseconds, the middle of a bucket whose width is at
 	// most 1.6 % of it, and how many were counted in it.
