@@ -1,4 +1,4 @@
-.PHONY: run test lint race fuzz soak bench snippet
+.PHONY: run test lint race fuzz soak bench snippet admin
 run: ; go run .
 test: ; ci/test.sh
 lint: ; ci/lint.sh
@@ -7,3 +7,4 @@ fuzz: ; ci/fuzz.sh 10m
 soak: ; ci/soak.sh
 bench: ; ci/bench.sh
 snippet: ; ci/snippet.sh
+admin: ; ci/admin.sh

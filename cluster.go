@@ -15,7 +15,7 @@ import (
 func (n *node) openRedis(sealer store.Sealer) error {
 	logging.Disable() // what the client has to say comes back as errors, too
 	cfg := n.cfg.Redis.RedisConfig
-	cfg.Publish, cfg.Sealer = true, sealer
+	cfg.Publish, cfg.Sealer, cfg.History = true, sealer, n.cfg.History.HistoryConfig
 	s, err := store.OpenRedis(cfg)
 	if err != nil {
 		return err

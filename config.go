@@ -55,12 +55,16 @@ type Config struct {
 	// the keys that were made. It is made when it is not there. Default ./data.
 	DataDir string `mapstructure:"data_dir"`
 
+	Admin      api.Admin     `mapstructure:"admin"`
 	Log        LogConfig     `mapstructure:"log"`
 	Store      store.Config  `mapstructure:"store"`
 	Redis      RedisConfig   `mapstructure:"redis"`
 	Hull       HullConfig    `mapstructure:"hull"`
 	Identity   api.Identity  `mapstructure:"identity"`
 	Stream     stream.Config `mapstructure:"stream"`
+	History    HistoryConfig `mapstructure:"history"`
+	Visitors   api.Visitors  `mapstructure:"visitors"`
+	Offers     api.Offers    `mapstructure:"offers"`
 	Limits     api.Limits    `mapstructure:"limits"`
 	Connectors []Connector   `mapstructure:"connectors"`
 }
@@ -77,6 +81,12 @@ type LogConfig struct {
 type RedisConfig struct {
 	store.RedisConfig `mapstructure:",squash"`
 	api.Cluster       `mapstructure:",squash"`
+}
+
+// HistoryConfig is everything about what is remembered of visitors.
+type HistoryConfig struct {
+	store.HistoryConfig `mapstructure:",squash"`
+	api.History         `mapstructure:",squash"`
 }
 
 // HullConfig is everything about Hull.
@@ -109,6 +119,7 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:  "127.0.0.1:8082",
 		DataDir: "./data",
+		Admin:   api.DefaultAdmin(),
 		Log:     LogConfig{Level: "info", Format: "text"},
 		Store:   store.DefaultConfig(),
 		Redis:   RedisConfig{store.DefaultRedisConfig(), api.DefaultCluster()},
@@ -118,6 +129,9 @@ func DefaultConfig() Config {
 		},
 		Identity: api.DefaultIdentity(),
 		Stream:   stream.DefaultConfig(),
+		History:  HistoryConfig{store.DefaultHistoryConfig(), api.DefaultHistory()},
+		Visitors: api.DefaultVisitors(),
+		Offers:   api.DefaultOffers(),
 		Limits:   api.DefaultLimits(),
 	}
 }

@@ -17,11 +17,11 @@ import (
 // Validate names the first key whose value is out of its range.
 func (c Config) Validate() error {
 	for _, check := range []func() error{
-		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Log.validate,
+		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Admin.Validate, c.Log.validate,
 		c.Store.Validate, c.Redis.RedisConfig.Validate, c.Redis.Cluster.Validate,
 		c.Hull.Hull.Validate, c.validateOrganizations,
 		c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate, c.Hull.FirehoseConfig.Validate,
-		c.Identity.Validate, c.Stream.Validate, c.Limits.Validate, c.validateConnectors,
+		c.Identity.Validate, c.Stream.Validate, c.History.HistoryConfig.Validate, c.History.History.Validate, c.Visitors.Validate, c.Offers.Validate, c.Limits.Validate, c.validateConnectors,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -167,6 +167,7 @@ func (d *development) greet(w io.Writer, cfg Config) {
   stream server   %[2]s
   demonstration   %[2]s/demo/
   to play Hull    %[2]s/demo/dashboard.html
+  for operators   %[2]s/admin/
   API             %[2]s/openapi.yaml
   metrics         %[2]s/metrics
   admin key       %[3]s

@@ -18,7 +18,7 @@ func (n *node) openStore(ctx context.Context) error {
 		return n.openRedis(sealer)
 	}
 	cfg := n.cfg.Store
-	cfg.DataDir, cfg.Sealer = n.cfg.DataDir, sealer
+	cfg.DataDir, cfg.Sealer, cfg.History = n.cfg.DataDir, sealer, n.cfg.History.HistoryConfig
 	if n.store, err = store.Open(ctx, cfg); err != nil {
 		return err
 	}

@@ -150,6 +150,10 @@ func (n *node) buildAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
+	sessions, err := stream.NewSealer(n.cfg.Secret, "session")
+	if err != nil {
+		return err
+	}
 	verify := n.cfg.Hull.VerifyConfig
 	verify.Log = n.log
 	verifier, err := hull.NewVerifier(verify)
@@ -174,9 +178,10 @@ func (n *node) buildAPI(context.Context) error {
 	n.api, err = api.New(api.Config{
 		PublicURL: n.cfg.PublicURL, Version: buildVersion(), Secrets: n.cfg.Secret, AdminKeys: n.cfg.AdminKey, AdminApart: n.adminOnly != nil,
 		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development != nil,
-		Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
+		Admin: n.cfg.Admin, Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
+		History: n.cfg.History.History, Visitors: n.cfg.Visitors, Offers: n.cfg.Offers,
 	}, api.Parts{
-		Store: n.store, Bus: bus, Broker: n.broker, Tokens: tokens, Visitors: visitors,
+		Store: n.store, Bus: bus, Broker: n.broker, Tokens: tokens, Visitors: visitors, Sessions: sessions,
 		Verifier: verifier, Hull: n.hull, Firehose: n.firehose, Demo: n.development.demo(), Registry: registry, Log: n.log,
 	})
 	if err != nil {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing: Debian packages, and by npm what
-# testdata/minihull and testdata/browser have locks for.
+# testdata/minihull, testdata/browser and static/admin have locks for.
 set -euo pipefail
 missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev) # the race detector
@@ -15,8 +15,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get update -q
   apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
-cd "$(dirname "$0")/../testdata"
-for project in minihull browser; do
+cd "$(dirname "$0")/.."
+for project in testdata/minihull testdata/browser static/admin; do
   # npm keeps a copy of the lock in what it has installed.
   [ "$project/node_modules/.package-lock.json" -nt "$project/package-lock.json" ] || (cd "$project" && npm ci)
 done

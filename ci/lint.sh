@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How the code reads: format, vet, modern idioms, staticcheck; and the snippet: its types,
-# its size, and that what is embedded is what the sources make.
+# How the code reads: format, vet, modern idioms, staticcheck; and the snippet and the
+# admin pages: their types, and that what is embedded is what the sources make.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unformatted=$(gofmt -l .)
@@ -12,3 +12,4 @@ go vet ./...
 go fix -diff ./...
 go tool -modfile=ci/tools.mod staticcheck ./...
 ci/snippet.sh --check
+ci/admin.sh --check

@@ -163,11 +163,16 @@ func (b *beam) proof(email string) string {
 	return signed.Token
 }
 
-func (b *beam) adminKey() string {
+func (b *beam) adminKey() string { return b.keys().AdminKey }
+
+// developmentKeys are those that a hullbeam in development mode has made.
+type developmentKeys struct {
+	AdminKey        string `json:"admin_key"`
+	ConnectorSecret string `json:"connector_secret"`
+}
+
+func (b *beam) keys() (keys developmentKeys) {
 	b.t.Helper()
-	var keys struct {
-		AdminKey string `json:"admin_key"`
-	}
 	text, err := os.ReadFile(filepath.Join(b.dir, "data", "development.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &keys)
@@ -175,7 +180,7 @@ func (b *beam) adminKey() string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return keys.AdminKey
+	return keys
 }
 
 // metric is the value of a series: b.metric("hullbeam_streams").

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	stdlog "log"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,10 @@ import (
 // patience bounds every wait: far above what anything takes on a busy machine.
 const patience = 30 * time.Second
 
+// userAgent is a browser's that somebody sits before: Chromium without a window calls itself
+// HeadlessChrome, and the history leaves out what says that of itself.
+const userAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+
 // chromium is one for all tests, started when the first asks for it.
 var chromium struct {
 	once  sync.Once
@@ -32,10 +37,10 @@ func openBrowser(t *testing.T) context.Context {
 	t.Helper()
 	chromium.once.Do(func() {
 		flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-			chromedp.WindowSize(1000, 700), chromedp.ExecPath("chromium"),
+			chromedp.WindowSize(1000, 700), chromedp.ExecPath("chromium"), chromedp.UserAgent(userAgent),
 			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
 		alloc, stop := chromedp.NewExecAllocator(context.Background(), flags...)
-		ctx, end := chromedp.NewContext(alloc)
+		ctx, end := chromedp.NewContext(alloc, chromedp.WithErrorf(complain))
 		chromium.ctx, chromium.close = ctx, func() { end(); stop() }
 		chromium.err = chromedp.Run(ctx)
 	})
@@ -43,6 +48,13 @@ func openBrowser(t *testing.T) context.Context {
 		t.Fatalf("chromium: %v (ci/install.sh installs it)", chromium.err)
 	}
 	return chromium.ctx
+}
+
+// complain is how chromedp logs. It does not know all events that this Chromium has.
+func complain(format string, values ...any) {
+	if line := fmt.Sprintf(format, values...); !strings.Contains(line, "unhandled") {
+		stdlog.Println(line)
+	}
 }
 
 func closeBrowser() {

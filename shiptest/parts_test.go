@@ -211,7 +211,7 @@ func TestBanner(t *testing.T) {
 
 func TestBannerLeadsToWebPagesAlone(t *testing.T) {
 	t.Parallel()
-	b, s := startBeam(t), newSite(t)
+	b, s := startBeam(t, "--offers.cap", "0"), newSite(t)
 	page := newProfile(t).tab(hear, known)
 	page.open(s.page("/shop/a", `<base href="/base/">`+b.snippet("data-offers=banner")))
 	page.until(isOpen)
@@ -241,7 +241,7 @@ func TestBannerLeadsToWebPagesAlone(t *testing.T) {
 // What has no text is for the site's own code.
 func TestNoBannerWithoutText(t *testing.T) {
 	t.Parallel()
-	b, s := startBeam(t), newSite(t)
+	b, s := startBeam(t, "--offers.cap", "0"), newSite(t)
 	page := newProfile(t).tab(hear, known)
 	page.open(s.page("/", b.snippet("data-offers=banner")))
 	page.until(isOpen)

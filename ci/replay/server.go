@@ -77,7 +77,7 @@ func start(o options) (s *server, err error) {
 func (s *server) build(o options) (*api.Server, error) {
 	secrets := []string{cmp.Or(o.secret, "a secret of at least thirty-two characters")}
 	sealers := map[string]*stream.Sealer{}
-	for _, purpose := range []string{"store", "token", "visitor"} {
+	for _, purpose := range []string{"store", "token", "visitor", "session"} {
 		sealer, err := stream.NewSealer(secrets, purpose)
 		if err != nil {
 			return nil, err
@@ -115,7 +115,7 @@ func (s *server) build(o options) (*api.Server, error) {
 		Secrets: secrets, Identity: identity, Limits: api.DefaultLimits(), Hull: api.DefaultHull(),
 		Cluster: api.DefaultCluster(), Stream: stream.DefaultConfig(),
 	}, api.Parts{
-		Store: kept, Broker: broker, Tokens: sealers["token"], Visitors: sealers["visitor"],
+		Store: kept, Broker: broker, Tokens: sealers["token"], Visitors: sealers["visitor"], Sessions: sealers["session"],
 		Verifier: verifier, Hull: client, Firehose: firehose, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: s.now,
 	})
 	if err != nil {

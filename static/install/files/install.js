@@ -21,6 +21,31 @@ copy.addEventListener("click", async () => {
   setTimeout(() => { copy.textContent = "Copy"; }, 4000);
 });
 
+// The operators' pages need a cookie, which a frame does not get: they open in a tab of their own, and sign in there
+// with a code. The tab is made at once, since browsers let nobody open one later than a click.
+const operators = document.getElementById("operators");
+const operatorsNote = document.getElementById("operators-note");
+if (operators) {
+  operators.hidden = false;
+  operators.addEventListener("click", async () => {
+    const tab = open("about:blank", "_blank");
+    if (!tab) {
+      operatorsNote.textContent = "The browser does not let this page open another one.";
+      return;
+    }
+    tab.opener = null;
+    try {
+      const answer = await fetch("/install/code", { method: "POST", headers: { Authorization: "Bearer " + check.dataset.token } });
+      if (!answer.ok) throw new Error();
+      tab.location.replace(new URL((await answer.json()).url, location.origin));
+      operatorsNote.textContent = "";
+    } catch {
+      tab.close();
+      operatorsNote.textContent = "They cannot be opened right now. Open this page again in Hull, and try once more.";
+    }
+  });
+}
+
 // What comes is this page's own part, made by the same template.
 async function refresh() {
   try {
