@@ -318,7 +318,7 @@ func TestOpenedInTheBackground(t *testing.T) {
 	t.Parallel()
 	b := startBeam(t)
 	page := newProfile(t).tab(hear, visitor, `Object.defineProperty(document, "hidden", {configurable: true, get: () => true})`)
-	page.open(newSite(t).page("/", b.snippet(`data-hidden="0.2"`)))
+	page.open(newSite(t).page("/", b.snippet(`data-hidden="3"`))) // it opens within that
 	page.until(opens)
 	page.until(heard("status", `e.state == "paused"`))
 }

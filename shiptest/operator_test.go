@@ -22,15 +22,21 @@ func (b *beam) operator(scripts ...string) operator {
 	o := operator{newProfile(b.t).tab(scripts...), b}
 	o.open(b.URL + "/admin/")
 	o.reads("Admin key")
-	for _, complaint := range o.complaints() { // that nobody has signed in is what the server says of it
-		if !strings.Contains(complaint, "401") || !strings.HasSuffix(complaint, "/api/v1/session") {
-			b.t.Errorf("the console says: %s", complaint)
-		}
-	}
+	o.isSignedOut()
 	o.fill("Admin key", b.adminKey())
 	o.press("Sign in")
 	o.reads("Connectors")
 	return o
+}
+
+// isSignedOut takes that the console says of nobody's having signed in, and nothing else.
+func (o operator) isSignedOut() {
+	o.t.Helper()
+	for _, complaint := range o.complaints() {
+		if !strings.Contains(complaint, "401") || !strings.HasSuffix(complaint, "/api/v1/session") {
+			o.t.Errorf("the console says: %s", complaint)
+		}
+	}
 }
 
 // page goes to a page of the connector: o.page("offers").
