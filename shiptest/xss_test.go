@@ -183,7 +183,6 @@ func TestOperatorsReadTexts(t *testing.T) {
 		"--limits.tokens-per-address", "0", "--limits.pages-per-visitor", "0")
 	texts := attacks(t)
 	o := b.operator(alarm)
-	o.run(emulation.SetDeviceMetricsOverride(1280, int64(len(texts)+20)*60, 1, false)) // all rows of the live table can be seen
 	besieged := o.besieged()
 	o.page("events")
 	o.reads("live.ready")
@@ -191,9 +190,11 @@ func TestOperatorsReadTexts(t *testing.T) {
 	o.reads("offer.sent")
 	besieged("events as they come")
 
+	o.run(emulation.SetDeviceMetricsOverride(1280, int64(len(texts)+20)*60, 1, false)) // all rows can be seen
 	o.page("visitors")
 	o.readsAll("the live table", plain(texts))
 	besieged("the live table")
+	o.run(emulation.ClearDeviceMetricsOverride())
 
 	o.page("people")
 	o.reads("Besieged")
