@@ -110,7 +110,7 @@ func (s *Server) sendAgain(ctx context.Context, stored store.Offer) error {
 
 // resend is sendAgain on this node, with the next step.
 func (s *Server) resend(stored store.Offer) error {
-	_, err := s.pending.add(stored)
+	_, err := s.pending.add(stored, false)
 	if err == nil {
 		s.presence.lookAgain(stored.ConnectorID)
 	}
@@ -119,7 +119,7 @@ func (s *Server) resend(stored store.Offer) error {
 
 // sendStored sends an offer that is kept to those of this node whom it is for.
 func (s *Server) sendStored(ctx context.Context, conn *connector, stored store.Offer) (live int, err error) {
-	o, err := s.pending.add(stored)
+	o, err := s.pending.add(stored, true)
 	if err != nil {
 		return 0, err
 	}

@@ -20,6 +20,8 @@ type pendingOffer struct {
 	page        glob // of to.Page
 	at, expires time.Time
 	event       *stream.Event
+	sending     atomic.Bool   // to those who are there: who comes meanwhile waits for that
+	waited      atomic.Bool   // somebody did
 	sentTo      atomic.Uint64 // when it came it was sent to the streams up to this arrival; 0: to none
 }
 
@@ -114,11 +116,15 @@ func (p *pendingOffers) known(connectorID string) ([]*pendingOffer, bool) {
 	return slices.Clone(list.offers), true
 }
 
-// add enters an offer, and returns it.
-func (p *pendingOffers) add(o store.Offer) (*pendingOffer, error) {
+// add enters an offer, and returns it. sending: it is about to be sent to all who are there.
+func (p *pendingOffers) add(o store.Offer, sending bool) (*pendingOffer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.enterLocked(p.listLocked(o.ConnectorID), o)
+	made, err := p.enterLocked(p.listLocked(o.ConnectorID), o)
+	if err == nil && sending {
+		made.sending.Store(true)
+	}
+	return made, err
 }
 
 // drop has a connector's offers read again: some may have been missed, or erased.

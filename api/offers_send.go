@@ -37,6 +37,11 @@ func (a *addressee) keys() []string {
 // sendPending sends an offer to those of this node whom it is for, of a person's browsers
 // to the one that was active last, and returns to how many persons.
 func (s *Server) sendPending(ctx context.Context, conn *connector, o *pendingOffer) (live int, err error) {
+	defer func() {
+		if o.sending.Store(false); o.waited.Swap(false) {
+			s.presence.lookAgain(conn.id)
+		}
+	}()
 	present, latest := s.presence.addressees(conn.id)
 	o.sentTo.Store(latest)
 	defer func() {
@@ -141,6 +146,16 @@ func (s *Server) sendEach(ctx context.Context, conn *connector, o *pendingOffer,
 // with the page. Pages drop an offer that comes again.
 const stillOffered = 5 * time.Minute
 
+// isBeingSent tells that the offer is just being sent to all who are there. They are
+// looked at again after that.
+func (o *pendingOffer) isBeingSent() bool {
+	if !o.sending.Load() {
+		return false
+	}
+	o.waited.Store(true)
+	return o.sending.Load() // else it may have been over before it was noted that somebody waits
+}
+
 // isNewTo tells whether the addressee's stream was opened after the offer was sent to
 // those who were there.
 func (o *pendingOffer) isNewTo(a *addressee) bool { return a.arrival > o.sentTo.Load() }
@@ -192,6 +207,9 @@ func (s *Server) sendWaitingTo(ctx context.Context, conn *connector, due []*addr
 		return err
 	}
 	for _, o := range pending {
+		if o.isBeingSent() {
+			continue
+		}
 		unsettled := slices.DeleteFunc(slices.Clone(due), func(a *addressee) bool {
 			return !o.isNewTo(a) && s.presence.isSettled(conn.id, a.visitor, o.id)
 		})
