@@ -60,7 +60,7 @@ func TestPagesAreRemembered(t *testing.T) {
 // A page has the title that its view had, and both clocks; the views of a session are one.
 func TestViewsHaveTheirTitlesAndClocks(t *testing.T) {
 	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := start(t, options{noHull: true, now: func() time.Time { return clock }})
+	s := start(t, options{noHull: true, store: func(*store.Config) {}, now: func() time.Time { return clock }}) // Redis has a clock of its own
 	token := s.token(claim("anonymous_id", anonymous))
 	me := s.visitorOf(token)
 	for i, title := range []string{"Cart (1)", "Cart (2)", "Cart (3)"} {
@@ -139,7 +139,7 @@ func (f failingHistory) Record(ctx context.Context, visits []store.Visit) ([]boo
 // A view that could not be recorded is told again, and counts once.
 func TestViewsThatAreNotRecordedComeAgain(t *testing.T) {
 	var fails atomic.Bool
-	s := start(t, options{noHull: true, wrap: func(s store.Store) store.Store { return failingHistory{s, &fails} }})
+	s := start(t, options{noHull: true, store: func(*store.Config) {}, wrap: func(s store.Store) store.Store { return failingHistory{s, &fails} }})
 	token := s.token(claim("anonymous_id", anonymous))
 	fails.Store(true)
 	for _, path := range []string{"/api/v1/pages", "/api/v1/visitors/email"} {
