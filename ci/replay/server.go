@@ -114,6 +114,7 @@ func (s *server) build(o options) (*api.Server, error) {
 	built, err := api.New(api.Config{
 		Secrets: secrets, Identity: identity, Limits: api.DefaultLimits(), Hull: api.DefaultHull(),
 		Cluster: api.DefaultCluster(), Stream: stream.DefaultConfig(),
+		History: api.DefaultHistory(), Visitors: api.DefaultVisitors(), Offers: api.DefaultOffers(),
 	}, api.Parts{
 		Store: kept, Broker: broker, Tokens: sealers["token"], Visitors: sealers["visitor"], Sessions: sealers["session"],
 		Verifier: verifier, Hull: client, Firehose: firehose, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: s.now,
