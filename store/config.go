@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	Sealer Sealer `mapstructure:"-"`
 	// Now is the store's clock. Default time.Now.
 	Now func() time.Time `mapstructure:"-"`
+	// Log is told when others could use the directory. nil is silent.
+	Log *slog.Logger `mapstructure:"-"`
 }
 
 // DefaultConfig returns the defaults of everything that has one.

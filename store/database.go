@@ -74,6 +74,7 @@ func (d *database) connect(ctx context.Context, cfg Config, migrations string) e
 		"cache_size":         -writerCache / 1024,
 		"max_page_count":     cfg.MaxBytes / pageSize, // 0 changes nothing
 		"wal_autocheckpoint": 0,                       // see checkpoint
+		"secure_delete":      1,                       // who is erased is not in what is free (docs/decisions/0033-rest-and-transit.md)
 	}))
 	if err != nil {
 		return err

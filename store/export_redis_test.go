@@ -42,6 +42,7 @@ type noSealer struct{}
 
 func (noSealer) Seal(plaintext, _ []byte) []byte       { return plaintext }
 func (noSealer) Open(sealed, _ []byte) ([]byte, error) { return sealed, nil }
+func (noSealer) IsFirst(_, _ []byte) bool              { return true }
 
 // AddHook has the client call hook for everything that it sends.
 func (s *Redis) AddHook(hook redis.Hook) { s.client.AddHook(hook) }

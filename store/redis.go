@@ -103,6 +103,14 @@ func (s *Redis) clock() string {
 	return strconv.FormatInt(s.cfg.Now().UnixMicro(), 10)
 }
 
+// here is the time by this node's clock.
+func (s *Redis) here() time.Time {
+	if s.cfg.Now == nil {
+		return time.Now()
+	}
+	return s.cfg.Now()
+}
+
 // enter begins a call, which Close waits for. Without an error, leave ends it.
 func (s *Redis) enter(ctx context.Context, doing string) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {

@@ -83,24 +83,11 @@ func (s *Redis) Connectors(ctx context.Context) ([]Connector, error) {
 	return connectors, errors.Join(sealed...)
 }
 
-// connector reads a record: format, time of the update, length of the digest;
-// the digest; the rest in JSON.
+// connector reads a record.
 func (s *Redis) connector(id, data string) (Connector, error) {
-	if err := checkFormat(data); err != nil {
+	head, record, err := splitConnector(data)
+	if err != nil {
 		return Connector{}, err
-	}
-	const head = 13
-	if len(data) < head {
-		return Connector{}, errDamaged
-	}
-	size := binary.BigEndian.Uint32([]byte(data[9:head]))
-	if uint64(size) > uint64(len(data)-head) {
-		return Connector{}, errDamaged
-	}
-	digest, rest := data[head:head+int(size)], data[head+int(size):]
-	var record connectorRecord
-	if err := json.Unmarshal([]byte(rest), &record); err != nil {
-		return Connector{}, errDamaged
 	}
 	opened, err := openSecrets(s.sealer, id, record.Sealed)
 	if err != nil {
@@ -111,22 +98,30 @@ func (s *Redis) connector(id, data string) (Connector, error) {
 	}
 	return Connector{
 		ID: id, Organization: record.Organization, Secret: opened.Secret, PrivateSettings: opened.PrivateSettings,
-		Settings: record.Settings, UpdatedAt: decodeTime(data[1:9]), ConfigDigest: digest, Segments: record.Segments,
+		Settings: record.Settings, UpdatedAt: decodeTime(head[1:9]), ConfigDigest: head[connectorHead:], Segments: record.Segments,
 	}, nil
 }
 
-// openSecrets opens what [Redis.PutConnector] has sealed.
-func openSecrets(sealer Sealer, id string, sealed []byte) (secrets, error) {
-	plaintext, err := sealer.Open(sealed, []byte(id))
-	if err != nil {
-		return secrets{}, fmt.Errorf("its secrets are %w: %v: put the old one back, as second entry of `secret`, or put the connector in again",
-			ErrSealed, err)
+const connectorHead = 13 // bytes before the digest
+
+// splitConnector reads a record: format, time of the update, length of the digest and
+// the digest, which are the head; the rest in JSON.
+func splitConnector(data string) (head string, record connectorRecord, err error) {
+	if err := checkFormat(data); err != nil {
+		return "", record, err
 	}
-	var opened secrets
-	if err := json.Unmarshal(plaintext, &opened); err != nil {
-		return secrets{}, fmt.Errorf("its secrets: %w", err)
+	if len(data) < connectorHead {
+		return "", record, errDamaged
 	}
-	return opened, nil
+	size := binary.BigEndian.Uint32([]byte(data[9:connectorHead]))
+	if uint64(size) > uint64(len(data)-connectorHead) {
+		return "", record, errDamaged
+	}
+	head = data[:connectorHead+int(size)]
+	if err := json.Unmarshal([]byte(data[len(head):]), &record); err != nil {
+		return "", record, errDamaged
+	}
+	return head, record, nil
 }
 
 // PutConnector implements [Store].

@@ -17,11 +17,7 @@ func (c RedisConfig) buriedKey(connectorID, topic string) string {
 
 // Bury implements [Erasures].
 func (s *Redis) Bury(ctx context.Context, connectorID string, topics []string, at time.Time) error {
-	now := time.Now()
-	if s.cfg.Now != nil {
-		now = s.cfg.Now()
-	}
-	life := at.Add(ErasureLife).Sub(now).Round(time.Millisecond)
+	life := at.Add(ErasureLife).Sub(s.here()).Round(time.Millisecond)
 	if life <= 0 {
 		return nil
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -155,7 +156,7 @@ func (s *Redis) readOffers(ctx context.Context, doing, connectorID string, ids [
 	for i, c := range calls {
 		o, _, err := c.offer(connectorID, ids[i])
 		switch {
-		case err == ErrNotFound || err == nil && o.Expires.Before(oldest):
+		case errors.Is(err, ErrNotFound) || err == nil && o.Expires.Before(oldest):
 		case err != nil:
 			return nil, s.failed(ctx, doing, err)
 		default:

@@ -96,3 +96,54 @@ func checkTopics(t *testing.T, s *store.Redis, users, topics int) {
 		}
 	}
 }
+
+// Nodes whose first secrets are not the same seal the same connectors anew at once, while
+// somebody writes them: what was written last stays, and every node can read it.
+func TestRedisResealRace(t *testing.T) {
+	const connectors, writes = 8, 20
+	url := storetest.Redis(t).URL()
+	open := func(secrets ...string) *store.Redis {
+		cfg := redisConfig(url)
+		cfg.Sealer = storetest.NewSealer(secrets...)
+		return openRedis(t, cfg)
+	}
+	ours, theirs := open("new", "old"), open("old", "new")
+	put := func(s *store.Redis, id, secret int) {
+		if _, err := s.PutConnector(t.Context(), store.Connector{ID: fmt.Sprint(id), Secret: fmt.Sprint(secret)}); err != nil {
+			t.Error(err)
+		}
+	}
+	for id := range connectors {
+		put(theirs, id, 0)
+	}
+	var running sync.WaitGroup
+	for _, s := range []*store.Redis{ours, theirs} {
+		running.Go(func() {
+			for range writes {
+				if _, err := s.Reseal(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for id := range connectors {
+		running.Go(func() {
+			for i := range writes {
+				put(theirs, id, i+1)
+			}
+		})
+	}
+	running.Wait()
+	if _, err := ours.Reseal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := open("new").Connectors(t.Context())
+	if err != nil || len(all) != connectors {
+		t.Fatalf("with the new secret alone: %d connectors, %v", len(all), err)
+	}
+	for _, c := range all {
+		if c.Secret != fmt.Sprint(writes) {
+			t.Errorf("connector %s: %q, want what was written last", c.ID, c.Secret)
+		}
+	}
+}

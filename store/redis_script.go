@@ -30,6 +30,7 @@ var (
 	noteScript      = newScript("note")
 	offerScript     = newScript("offer")
 	capScript       = newScript("cap")
+	swapScript      = newScript("swap")
 )
 
 func newScript(name string) *script {

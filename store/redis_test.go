@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -382,6 +383,30 @@ func TestMaskRedisURL(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", url, got, want)
 		}
 	}
+}
+
+// No password of a redis_url is in what is shown of it, or in why it is refused.
+func FuzzRedisURL(f *testing.F) {
+	f.Add("redis", "me", "hunter2", "a:1,b:2", "/0?cluster=true")
+	f.Add("rediss+sentinel", "", "a@b:c/d?e", "[::1]:26379", "/m/0?sentinel_username=x&sentinel_password=%zz")
+	f.Add("http", "\x00", "%zz", "host:99999", "/-1")
+	f.Fuzz(func(t *testing.T, scheme, user, password, hosts, tail string) {
+		const secret = "~hunter2~"
+		text := scheme + "://" + user + ":" + url.PathEscape(password) + secret + "@" + hosts + tail
+		if strings.ContainsAny(scheme+user, ":/?@") || strings.Contains(hosts, "@") {
+			return // the password is somewhere else then
+		}
+		if shown := store.MaskRedisURL(text); strings.Contains(shown, secret) {
+			t.Errorf("%s is shown as %s", text, shown)
+		}
+		cfg := redisConfig(text)
+		client, err := store.RedisClient(cfg)
+		if err == nil {
+			client.Close()
+		} else if strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", text, err)
+		}
+	})
 }
 
 // A head tells of a new state, and of a topic lost under the same version.

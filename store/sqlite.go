@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -69,7 +70,10 @@ func OpenSQLite(ctx context.Context, cfg Config) (*SQLite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data_dir %s: %w", cfg.DataDir, err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := ownDir(dir, cfg.Log); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 	lock, err := lockFile(filepath.Join(dir, lockName))

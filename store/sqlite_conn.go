@@ -92,7 +92,7 @@ func (c *conn) each(n int, do func(row []driver.Value) error, query string, args
 			err = do(row)
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return errors.Join(err, rows.Close())

@@ -29,14 +29,9 @@ func (s *SQLite) connector(row []driver.Value) (Connector, error) {
 		ConfigDigest: row[5].(string),
 		Segments:     blob(row[6]),
 	}
-	plaintext, err := s.sealer.Open(blob(row[3]), []byte(c.ID))
+	opened, err := openSecrets(s.sealer, c.ID, blob(row[3]))
 	if err != nil {
-		return Connector{}, fmt.Errorf("its secrets are %w: %v: put the old one back, as second entry of `secret`, or put the connector in again",
-			ErrSealed, err)
-	}
-	var opened secrets
-	if err := json.Unmarshal(plaintext, &opened); err != nil {
-		return Connector{}, fmt.Errorf("its secrets: %w", err)
+		return Connector{}, err
 	}
 	if opened.Deleted {
 		return Connector{}, ErrDeleted

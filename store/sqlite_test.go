@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 		recordUntilKilled(dir)
 		return
 	}
+	if dir := os.Getenv(foreignDir); dir != "" {
+		useForeign(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -145,15 +149,15 @@ func TestEmptyFile(t *testing.T) {
 func TestNewerFile(t *testing.T) {
 	dir := t.TempDir()
 	open(t, config(dir)).Close()
-	exec(t, other(t, dir), "PRAGMA user_version = 7")
+	exec(t, other(t, dir), "PRAGMA user_version = 8")
 
 	_, err := store.Open(t.Context(), config(dir))
 	if !errors.Is(err, store.ErrNewer) {
 		t.Errorf("got %v, want ErrNewer", err)
 	}
-	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 7, this one knows 5)")
+	wantError(t, err, filepath.Join(dir, "hullbeam.db")+" was made by a newer hullbeam (schema 8, this one knows 7)")
 
-	exec(t, other(t, dir), "PRAGMA user_version = 5")
+	exec(t, other(t, dir), "PRAGMA user_version = 7")
 	open(t, config(dir)) // the refusal has left nothing behind
 }
 

@@ -32,6 +32,8 @@ type Store interface {
 	Once
 	Marks
 	Erasures
+	Revocations
+	Claimants
 	History
 
 	// Connector returns the connector with that id. [ErrNotFound]: there is
@@ -54,6 +56,12 @@ type Store interface {
 	// was one: until it is put again, reading it is [ErrDeleted], so that those who had
 	// read it before do not put it back.
 	DeleteConnector(ctx context.Context, id string) error
+
+	// Reseal seals the secrets of connectors anew, of deleted ones too, that the first
+	// secret did not seal, so that the other secrets can be taken away, and returns of how
+	// many. Nothing else of them changes, and what somebody writes meanwhile stays. Those
+	// that no secret opens, or that a newer hullbeam has written, stay as they are.
+	Reseal(ctx context.Context) (resealed int, err error)
 
 	// Put stores the latest states of users of one connector, all of them or
 	// none, in the order given, in which a user may occur more than once. It
@@ -206,6 +214,10 @@ type History interface {
 type Sealer interface {
 	Seal(plaintext, context []byte) []byte
 	Open(sealed, context []byte) ([]byte, error)
+
+	// IsFirst tells whether what was sealed is as Seal would seal it now, and not
+	// with a secret that is on its way out.
+	IsFirst(sealed, context []byte) bool
 }
 
 // Errors that callers decide on, to be recognised with [errors.Is].

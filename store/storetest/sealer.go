@@ -9,31 +9,40 @@ import (
 	"hullbeam/store"
 )
 
-type sealer struct{ cipher.AEAD }
+type sealer []cipher.AEAD
 
-// NewSealer returns a Sealer with a key made from secret: those of the same
-// secret open what each other sealed.
-func NewSealer(secret string) store.Sealer {
-	key := sha256.Sum256([]byte(secret))
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // the key has the right length
+// NewSealer returns a Sealer with keys made from secrets: the first seals, all open.
+func NewSealer(secrets ...string) store.Sealer {
+	var s sealer
+	for _, secret := range secrets {
+		key := sha256.Sum256([]byte(secret))
+		block, err := aes.NewCipher(key[:])
+		if err != nil {
+			panic(err) // the key has the right length
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			panic(err)
+		}
+		s = append(s, aead)
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err)
-	}
-	return sealer{aead}
+	return s
 }
 
 func (s sealer) Seal(plaintext, context []byte) []byte {
-	return s.AEAD.Seal(nil, nil, plaintext, context)
+	return s[0].Seal(nil, nil, plaintext, context)
 }
 
 func (s sealer) Open(sealed, context []byte) ([]byte, error) {
-	plaintext, err := s.AEAD.Open(nil, nil, sealed, context)
-	if err != nil {
-		return nil, errors.New("no key opens it")
+	for _, aead := range s {
+		if plaintext, err := aead.Open(nil, nil, sealed, context); err == nil {
+			return plaintext, nil
+		}
 	}
-	return plaintext, nil
+	return nil, errors.New("no key opens it")
+}
+
+func (s sealer) IsFirst(sealed, context []byte) bool {
+	_, err := s[:1].Open(sealed, context)
+	return err == nil
 }

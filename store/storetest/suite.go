@@ -41,6 +41,8 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		{"ConnectorNewer", (*suite).connectorNewer},
 		{"ConnectorConfigDigest", (*suite).connectorConfigDigest},
 		{"ConnectorSealed", (*suite).connectorSealed},
+		{"Reseal", (*suite).reseal},
+		{"ResealAtOnce", (*suite).resealAtOnce},
 		{"Version", (*suite).version},
 		{"StateAt", (*suite).stateAt},
 		{"Topics", (*suite).topics},
@@ -59,8 +61,10 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		{"Marks", (*suite).marksOfAll},
 		{"HasUsers", (*suite).hasUsers},
 		{"Buried", (*suite).buriedTopics},
+		{"Claimants", (*suite).claimants},
 		{"ErasedUsers", (*suite).erasedUsers},
 		{"NewTopics", (*suite).newTopics},
+		{"Revoked", (*suite).revoked},
 		{"Record", (*suite).recordVisits},
 		{"RecordLate", (*suite).recordLate},
 		{"RecordAnyText", (*suite).recordAnyText},
@@ -242,6 +246,9 @@ func (s *suite) calls(ctx context.Context) map[string]error {
 	errs["Bury"] = s.Bury(ctx, "c", []string{"never"}, s.clock.Now())
 	_, errs["Buried"] = s.Buried(ctx, "c", []string{"never"})
 	errs["Lift"] = s.Lift(ctx, "c", []string{"never"})
+	_, errs["Claimants"] = s.Claimants(ctx, "c", []string{"never"})
+	errs["PutClaimants"] = s.PutClaimants(ctx, "c", map[string]store.Claimant{"never": {At: s.clock.Now()}})
+	errs["ForgetClaimants"] = s.ForgetClaimants(ctx, "c", []string{"never"})
 	s.historyCalls(ctx, errs)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
