@@ -20,7 +20,8 @@ type Config struct {
 	// email and receipts, counted from its making. TokenTTL to 720h; default 24h.
 	VisitWindow time.Duration `mapstructure:"visit_window"`
 	// MaxStreams bounds the streams of this node; a stream above it is answered
-	// 503. 0: no bound. At least 0; default 0.
+	// 503. 0: no bound but what the process has file descriptors for, which serve
+	// sets. At least 0; default 0.
 	MaxStreams int `mapstructure:"max_streams"`
 	// MaxAge is the age at which a stream is closed for the page to open a new
 	// one, at most: each is drawn from the last tenth before it. 1s to 24h;

@@ -309,7 +309,7 @@ func (l *listener) serve(a *arrival) {
 	defer func() {
 		if p := recover(); p != nil { // as net/http does
 			w.status = 0
-			if p != http.ErrAbortHandler {
+			if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				l.logf("http: panic serving %s: %v\n%s", a.request.RemoteAddr, p, debug.Stack())
 			}
 		}

@@ -22,6 +22,10 @@ type Publication struct {
 	// without and with a signature. An event that hides the user goes only to
 	// those who were shown the user.
 	Unsigned, Signed *Event
+	// Foreign tells whether a stream whose topics these are, and whether each is signed,
+	// is somebody else's: then no topic without a signature leads it to the user. nil:
+	// none is. It is called with locks held, and must not wait.
+	Foreign func(topics iter.Seq2[string, bool]) bool
 }
 
 func (p *Publication) event(signed bool) *Event {
@@ -52,6 +56,7 @@ type Subscriber struct {
 	signed  bool     // that topic is proven by a signature
 	shown   bool     // the page was given something of user
 	owed    bool     // the page is to be told about its user even if that hides the user
+	vouched bool     // one of its topics is signed
 	ending  *ending
 
 	index   *connector
@@ -109,6 +114,7 @@ func newSubscriber(g Grant, owner Owner, greeting []*Event) *Subscriber {
 	}
 	for i, t := range g.Topics {
 		s.topics[i] = place{topic: cut(len(t.Name)), signed: t.Signed}
+		s.vouched = s.vouched || t.Signed
 	}
 	for _, e := range greeting {
 		s.queueLocked(e)
@@ -260,6 +266,9 @@ func (s *Subscriber) acceptLocked(p *Publication, rank int32) bool {
 	switch {
 	case s.ending != nil:
 		return false
+	case s.isForeignLocked(p, rank):
+		s.partLocked(p)
+		return false
 	case s.user == p.User:
 		// Late news does not say which topics lead there now.
 		if rank < s.rank && (p.Version >= s.version || s.rank == nobody) {
@@ -279,6 +288,23 @@ func (s *Subscriber) acceptLocked(p *Publication, rank int32) bool {
 	}
 	s.version, s.gen = p.Version, p.Generation
 	return true
+}
+
+// isForeignLocked tells whether p is of somebody else than who has signed a topic of the
+// stream's, and reached it by one that is not signed.
+func (s *Subscriber) isForeignLocked(p *Publication, rank int32) bool {
+	return s.vouched && p.Foreign != nil && !s.topics[rank].signed && p.Foreign(s.Topics())
+}
+
+// partLocked ends a stream that has followed the user of p by a topic without a signature,
+// until the user turned out to be somebody else: whom it is to follow now is found when
+// the page opens it again.
+func (s *Subscriber) partLocked(p *Publication) {
+	if s.user != p.User || s.signed || p.Version < s.version {
+		return
+	}
+	s.leaveLocked()
+	s.endLocked(ReasonIdentity, s.index.broker.Retry())
 }
 
 func (s *Subscriber) ledByLocked(rank int32) {
@@ -347,6 +373,17 @@ func (s *Subscriber) settle(user string) {
 	s.mu.Unlock()
 	if lost {
 		s.End(ReasonIdentity, s.index.broker.Retry())
+	}
+}
+
+// Leave has the subscriber follow nobody if it follows user, and tells the page, if that
+// was shown the user. It is for who then calls End.
+func (s *Subscriber) Leave(user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending == nil && s.user == user {
+		s.leaveLocked()
+		s.wakeLocked(nil)
 	}
 }
 

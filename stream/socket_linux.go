@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -104,7 +105,7 @@ func (s *socket) direct() {
 		if len(due) > 1 {
 			text = join(nil, due)
 		}
-		s.failed, _ = s.send(text, due, false).(unix.Errno)
+		s.failed, _ = errors.AsType[unix.Errno](s.send(text, due, false))
 		s.written()
 	}
 	if !ok || got == takenPart || s.failed != 0 || s.rest != nil {

@@ -72,6 +72,14 @@ func (s *Sealer) Open(sealed, context []byte) ([]byte, error) {
 	return nil, ErrSealed
 }
 
+// IsFirst tells whether the first secret sealed it: whether it will still open when the
+// other secrets are taken away.
+func (s *Sealer) IsFirst(sealed, context []byte) bool {
+	first := Sealer{keys: s.keys[:1]}
+	_, err := first.Open(sealed, context)
+	return err == nil
+}
+
 // Grant is what a token grants: streams of these topics, for pages of this
 // origin.
 type Grant struct {

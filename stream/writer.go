@@ -33,20 +33,30 @@ func (b *Broker) Serve(w http.ResponseWriter, r *http.Request, s *Subscriber) {
 	}
 }
 
+// What each event stream says of itself; the values are shared by all.
+var (
+	eventStream = []string{"text/event-stream"}
+	notKept     = []string{"no-cache, no-store, no-transform"}
+	unbuffered  = []string{"no"} // nginx holds a stream back without it
+)
+
 // setHead sets the headers of an event stream.
 func setHead(h http.Header) {
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no") // nginx holds a stream back without it
+	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = eventStream, notKept, unbuffered
 }
+
+// headSize is more than what the head of a stream has.
+const headSize = 1 << 10
+
+// ofConnection are the headers that headOf writes itself.
+var ofConnection = map[string]bool{"Connection": true, "Date": true}
 
 // headOf is that of a response that ends its connection.
 func headOf(status int, h http.Header) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, 1024))
-	fmt.Fprintf(b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
-	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	h.Set("Connection", "close")
-	h.Write(b) // a buffer takes all
+	head := fmt.Appendf(make([]byte, 0, headSize), "HTTP/1.1 %d %s\r\nConnection: close\r\nDate: ", status, http.StatusText(status))
+	head = append(time.Now().UTC().AppendFormat(head, http.TimeFormat), "\r\n"...)
+	b := bytes.NewBuffer(head)
+	h.WriteSubset(b, ofConnection) // a buffer takes all
 	b.WriteString("\r\n")
 	return b.Bytes()
 }
