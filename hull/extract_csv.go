@@ -198,7 +198,7 @@ func (s *csvSource) Read(p []byte) (n int, err error) {
 }
 
 func (s *csvSource) note(err error) {
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}
 }

@@ -46,6 +46,7 @@ var (
 var (
 	ErrMissingCredentials = &NotificationError{"MISSING_CREDENTIALS", http.StatusForbidden, "Missing credentials. Set one of token or hullToken or set of ship, organization, secret"}
 	ErrInvalidCredentials = &NotificationError{"INVALID_CREDENTIALS", http.StatusForbidden, "The credentials are not those of a connector that is known here"}
+	ErrTooManyTries       = &NotificationError{"TOO_MANY_TRIES", http.StatusTooManyRequests, "Too many wrong credentials have come from this address"}
 )
 
 // Because is the same error with a reason of its own. The reason is sent to

@@ -37,14 +37,18 @@ func (p Policy) identity(token string, now time.Time) (Claims, error) {
 	)
 	// MapClaims match names exactly: a struct would take EXP for exp.
 	registered := jwt.MapClaims{}
-	if _, err := parser.ParseWithClaims(token, registered, func(*jwt.Token) (any, error) { return keys, nil }); err != nil {
+	read, err := parser.ParseWithClaims(token, registered, func(*jwt.Token) (any, error) { return keys, nil })
+	if err != nil {
 		return Claims{}, fmt.Errorf("%w: %s", ErrIdentityToken, tokenFault(err))
+	}
+	if _, ok := read.Header["crit"]; ok { // RFC 7515, 4.1.11: refuse what one does not understand
+		return Claims{}, fmt.Errorf("%w: crit names extensions, of which none is known", ErrIdentityToken)
 	}
 	if err := p.checkIdentity(registered, now); err != nil {
 		return Claims{}, err
 	}
 	payload, err := parser.DecodeSegment(strings.Split(token, ".")[1])
-	if err != nil {
+	if err != nil || hasRepeats(payload) {
 		return Claims{}, fmt.Errorf("%w: malformed", ErrIdentityToken)
 	}
 	claims, err := ParseClaims(payload, p.Limits)
@@ -52,6 +56,23 @@ func (p Policy) identity(token string, now time.Time) (Claims, error) {
 		return Claims{}, fmt.Errorf("%w: %v", ErrIdentityToken, err)
 	}
 	return claims, nil
+}
+
+// hasRepeats tells whether a member of an object comes twice (RFC 7519, 4: names must be
+// unique), as it does where a site has pasted what a visitor typed into its JSON.
+func hasRepeats(payload []byte) bool {
+	object, err := readJSON(payload, claimsDepth)
+	if err != nil {
+		return true
+	}
+	seen := make(map[string]bool)
+	for name := range members(object) {
+		if seen[string(name)] {
+			return true
+		}
+		seen[string(name)] = true
+	}
+	return false
 }
 
 // checkIdentity checks what golang-jwt does not: how far ahead exp is, and an

@@ -30,6 +30,7 @@ type Doubt string
 const (
 	DoubtUnsigned Doubt = "unsigned" // nothing counts without one
 	DoubtKind     Doubt = "kind"     // only anonymous ids do
+	DoubtShaped   Doubt = "shaped"   // the anonymous id is shaped like an identifier of another kind
 	DoubtShort    Doubt = "short"    // the anonymous id can be guessed
 	DoubtService  Doubt = "service"  // it is of a service whose ids can be counted through
 )
@@ -69,6 +70,9 @@ type Proof struct {
 	Topics   []Topic  // those that count, best first
 	Signed   []bool   // whether the topic of the same index is signed
 	Unproven []string // claimed without any value that counts: id, external_id, email, anonymous_id
+
+	// Shaped is how many anonymous ids do not count because of DoubtShaped.
+	Shaped int
 }
 
 // Prove decides which of a page's claims count.
@@ -79,7 +83,7 @@ type Proof struct {
 //
 // ErrIdentityToken: one of them is there and does not verify, whatever the policy;
 // the page is told instead of being served as somebody less. ErrNoClaims: nothing
-// is claimed. ErrUnproven: something is, but none of it counts.
+// is claimed. ErrUnproven: something is, but none of it counts; then the Proof says what.
 func Prove(claims Claims, identityToken, userHash string, policy Policy, now time.Time) (Proof, error) {
 	var signed []Topic
 	if userHash != "" {
@@ -112,10 +116,9 @@ func (p Policy) prove(claims Claims, signed []Topic) (Proof, error) {
 			proof.Topics = append(proof.Topics, topic)
 			proof.Signed = append(proof.Signed, isSigned)
 			proven[topic.Kind()] = true
+		} else if p.Doubt(topic) == DoubtShaped {
+			proof.Shaped++
 		}
-	}
-	if len(proof.Topics) == 0 {
-		return Proof{}, ErrUnproven
 	}
 	for _, topic := range claims.Topics() {
 		name := string(topic.Kind())
@@ -123,7 +126,31 @@ func (p Policy) prove(claims Claims, signed []Topic) (Proof, error) {
 			proof.Unproven = append(proof.Unproven, name)
 		}
 	}
+	if len(proof.Topics) == 0 {
+		return proof, ErrUnproven
+	}
 	return proof, nil
+}
+
+// Without returns p as if the topics of which drop is true did not count. ErrUnproven:
+// then none does.
+func (p Proof) Without(drop func(topic Topic, signed bool) bool) (Proof, error) {
+	left := Proof{Shaped: p.Shaped, Unproven: slices.Clone(p.Unproven)}
+	for i, topic := range p.Topics {
+		if !drop(topic, p.Signed[i]) {
+			left.Topics, left.Signed = append(left.Topics, topic), append(left.Signed, p.Signed[i])
+		}
+	}
+	for _, topic := range p.Topics {
+		name, of := string(topic.Kind()), func(t Topic) bool { return t.Kind() == topic.Kind() }
+		if !slices.ContainsFunc(left.Topics, of) && !slices.Contains(left.Unproven, name) {
+			left.Unproven = append(left.Unproven, name)
+		}
+	}
+	if len(left.Topics) == 0 {
+		return left, ErrUnproven
+	}
+	return left, nil
 }
 
 // Vouched returns the claims with which Hull may be told what a visitor did: of those
@@ -171,12 +198,30 @@ func (p Policy) Doubt(topic Topic) Doubt {
 		return DoubtUnsigned
 	case topic.Kind() != KindAnonymousID:
 		return DoubtKind
+	case isShaped(topic.Value()):
+		return DoubtShaped
 	case utf8.RuneCountInString(topic.Value()) < PossessionLength:
 		return DoubtShort
 	case prefixed && !slices.Contains(p.PossessionServices, service):
 		return DoubtService
 	}
 	return ""
+}
+
+// isShaped tells whether an anonymous id is shaped like an identifier of another kind: an
+// email, or any text behind the name of a kind. A site that makes its anonymous ids of
+// those has them known to others than the browser.
+func isShaped(value string) bool {
+	prefix, _, prefixed := strings.Cut(value, ":")
+	if prefixed && slices.Contains(Kinds[:], Kind(strings.ToLower(strings.TrimSpace(prefix)))) {
+		return true
+	}
+	for _, at := range []string{"@", "%40", "\uff20", "\ufe6b"} { // as addresses and keyboards have it
+		if name, host, ok := strings.Cut(value, at); ok && name != "" && host != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // hashed returns the topic that a user_hash proves.

@@ -3,6 +3,7 @@ package hull_test
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -31,6 +32,12 @@ func hs256(secret, header string, payload []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(signed))
 	return signed + "." + encode(mac.Sum(nil))
+}
+
+func hs512(secret, text string) []byte {
+	mac := hmac.New(sha512.New, []byte(secret))
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }
 
 const hs256Header = `{"alg":"HS256","typ":"JWT"}`
@@ -107,6 +114,27 @@ func TestA1WhichClaimsCount(t *testing.T) {
 			"anonymous_id:intercom:590700000000"},
 		{"possession: another service does not", "possession", hull.Claims{AnonymousIDs: []string{"hubspot:0000000000000151", browserID}}, "", "",
 			"anonymous_id:" + browserID},
+		{"possession: an anonymous id that is an email", "possession", anonymous("ada.lovelace@example.com", browserID), "", "",
+			"anonymous_id:" + browserID},
+		{"possession: one that is a person's among its own text", "possession", anonymous("intercom:ada@example.com", browserID), "", "",
+			"anonymous_id:" + browserID},
+		{"possession: an email as an address has it", "possession", anonymous("ada.lovelace%40example.com", browserID), "", "",
+			"anonymous_id:" + browserID},
+		{"possession: an anonymous id behind the name of another kind", "possession",
+			anonymous("id:5c0fa1fbe6e53d5e4b1a2c3e", "EMAIL:0123456789abcdef", " external_id : 0123456789abcdef", "anonymous_id:0123456789abcdef", browserID), "", "",
+			"anonymous_id:" + browserID},
+		{"possession: an at sign makes no email", "possession", anonymous("@0123456789abcdef", "0123456789abcdef@"), "", "",
+			"anonymous_id:@0123456789abcdef anonymous_id:0123456789abcdef@"},
+		{"possession: shaped ids count when they are signed", "possession", hull.Claims{},
+			token(map[string]any{"anonymous_id": []string{"ada@example.com", "id:1"}}), "", "anonymous_id:ada@example.com signed anonymous_id:id:1 signed"},
+		{"possession: shaped ids of the page do not, whatever else is signed", "possession", anonymous("ada.lovelace@example.com"),
+			token(map[string]any{"email": "ada.lovelace@example.com"}), "", "email:ada.lovelace@example.com signed not anonymous_id"},
+		{"signed: a user_hash of external_id is none of the email with that text", "signed", hull.Claims{ExternalID: "a@example.com", Email: "a@example.com"}, "",
+			userHash(identitySecret, "a@example.com"), "external_id:a@example.com signed not email"},
+		{"signed: claims under other names are none", "signed", all, token(map[string]any{"id": "i", "sub": "x", "user_id": "x", "Email": "e@example.com", "emails": "e@example.com", "external-id": "x"}), "",
+			"id:i signed not external_id not email not anonymous_id"},
+		{"signed: the token's kinds are not the page's", "signed", hull.Claims{ID: "same", ExternalID: "same"}, token(map[string]any{"external_id": "same"}), "",
+			"external_id:same signed not id"},
 		{"possession: a signed email", "possession", all, token(map[string]any{"email": "e@example.com"}), "",
 			"email:e@example.com signed anonymous_id:" + browserID + " not id not external_id"},
 		{"possession: a signed anonymous id may be short", "possession", hull.Claims{}, token(map[string]any{"anonymous_id": "a"}), "",
@@ -194,6 +222,16 @@ func TestProveRefuses(t *testing.T) {
 			claims: hull.Claims{ExternalID: "y"}, userHash: userHash(identitySecret, "x"), want: hull.ErrIdentityToken},
 		{name: "half a user_hash", policy: hull.Policy{Secrets: []string{identitySecret}},
 			claims: hull.Claims{ExternalID: "x"}, userHash: userHash(identitySecret, "x")[:32], want: hull.ErrIdentityToken},
+		{name: "a hash of an external_id shown as that of an email", policy: hull.Policy{Secrets: []string{identitySecret}},
+			claims: hull.Claims{Email: "e@example.com"}, userHash: userHash(identitySecret, "external_id:e@example.com"), want: hull.ErrIdentityToken},
+		{name: "a user_hash of an id", policy: hull.Policy{Secrets: []string{identitySecret}},
+			claims: hull.Claims{ID: "i"}, userHash: userHash(identitySecret, "i"), want: hull.ErrIdentityToken},
+		{name: "a user_hash of an anonymous id", policy: hull.Policy{Verification: "possession", Secrets: []string{identitySecret}},
+			claims: hull.Claims{AnonymousIDs: []string{browserID}}, userHash: userHash(identitySecret, browserID), want: hull.ErrIdentityToken},
+		{name: "an anonymous id that is an email", policy: hull.Policy{Verification: "possession"},
+			claims: hull.Claims{AnonymousIDs: []string{"ada.lovelace@example.com"}}, want: hull.ErrUnproven},
+		{name: "an anonymous id of a kind that is listed as a service", policy: hull.Policy{Verification: "possession", PossessionServices: []string{"id"}},
+			claims: hull.Claims{AnonymousIDs: []string{"id:5c0fa1fbe6e53d5e4b1a2c3e"}}, want: hull.ErrUnproven},
 		{name: "a user_hash that is not hex", policy: hull.Policy{Secrets: []string{identitySecret}},
 			claims: hull.Claims{ExternalID: "x"}, userHash: "x", want: hull.ErrIdentityToken},
 	}
@@ -203,8 +241,8 @@ func TestProveRefuses(t *testing.T) {
 			if !errors.Is(err, test.want) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
-			if diff := cmp.Diff(hull.Proof{}, proof); diff != "" {
-				t.Errorf("a proof beside the error:\n%s", diff)
+			if len(proof.Topics) > 0 || len(proof.Signed) > 0 {
+				t.Errorf("a proof beside the error: %+v", proof)
 			}
 		})
 	}
@@ -249,6 +287,32 @@ func TestIdentityToken(t *testing.T) {
 		{"alg HS512 in the header", hs256(identitySecret, `{"alg":"HS512"}`, plain), "wrong algorithm or signature"},
 		{"alg RS256 in the header", hs256(identitySecret, `{"alg":"RS256"}`, plain), "wrong algorithm or signature"},
 		{"alg in small letters", hs256(identitySecret, `{"alg":"hs256"}`, plain), "unknown algorithm"},
+		{"alg in mixed letters", hs256(identitySecret, `{"alg":"Hs256"}`, plain), "unknown algorithm"},
+		{"alg under another name", hs256(identitySecret, `{"ALG":"HS256"}`, plain), "unknown algorithm"},
+		{"alg HS256 signed as HS512", unsigned(good) + base64.RawURLEncoding.EncodeToString(hs512(identitySecret, strings.TrimSuffix(unsigned(good), "."))), "wrong algorithm or signature"},
+		{"alg a list", hs256(identitySecret, `{"alg":["HS256"]}`, plain), "unknown algorithm"},
+		{"the last alg counts, which is none", hs256(identitySecret, `{"alg":"HS256","alg":"none"}`, plain), "wrong algorithm or signature"},
+		{"kid, jku, x5u and jwk say nothing", hs256(identitySecret, `{"alg":"HS256","kid":"../../dev/null","jku":"http://127.0.0.1:1/","x5u":"http://127.0.0.1:1/","jwk":{"kty":"oct","k":""}}`, plain), ""},
+		{"the secret that its own jwk brings", hs256("mine", `{"alg":"HS256","jwk":{"kty":"oct","k":"bWluZQ"}}`, plain), "wrong algorithm or signature"},
+		{"crit asks for what nobody knows", hs256(identitySecret, `{"alg":"HS256","crit":["b64"],"b64":false}`, plain), "crit"},
+		{"crit is empty", hs256(identitySecret, `{"alg":"HS256","crit":[]}`, plain), "crit"},
+		{"a member twice", hs256(identitySecret, hs256Header, []byte(`{"email":"e@example.com","id":"i","email":"ceo@example.com","exp":1800003600}`)), "malformed"},
+		{"a member twice, once in other letters", hs256(identitySecret, hs256Header, []byte(`{"id":"i","exp":1800003600,"\u0069d":"ceo"}`)), "malformed"},
+		{"exp twice", hs256(identitySecret, hs256Header, []byte(`{"id":"i","exp":1,"exp":1800003600}`)), "malformed"},
+		{"names in capitals are others", hs256(identitySecret, hs256Header, []byte(`{"id":"i","ID":"ceo","exp":1800003600}`)), ""},
+		{"nested deeply", hs256(identitySecret, hs256Header, []byte(`{"id":"i","exp":1800003600,"x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`)), "malformed"},
+		{"an id that is a number", with("id", 7), "/claims/id must be a string"},
+		{"an external_id that is an object", with("external_id", map[string]string{"$ne": ""}), "/claims/external_id must be a string"},
+		{"an anonymous_id that is an object", with("anonymous_id", map[string]string{"0": "a"}), "/claims/anonymous_id must be a string"},
+		{"an anonymous_id of lists", with("anonymous_id", [][]string{{"a"}}), "/claims/anonymous_id/0 must be a string"},
+		{"too many anonymous ids", with("anonymous_id", strings.Split("abcdefghijk", "")), "/claims/anonymous_id has more than 10 values"},
+		{"aud contains what is no text", with("aud", []any{connectorID, 7}), "aud is not the connector's id"},
+		{"aud begins with the connector", with("aud", connectorID+"x"), "aud is not the connector's id"},
+		{"aud in capitals", with("aud", strings.ToUpper(connectorID)), "aud is not the connector's id"},
+		{"aud under another name says nothing", with("Aud", "another"), ""},
+		{"nbf a string", with("nbf", "now"), "unreadable times"},
+		{"exp with a fraction", with("exp", float64(in(time.Hour))+.5), ""},
+		{"exp negative", with("exp", -1), "expired"},
 		{"no alg", hs256(identitySecret, `{}`, plain), "unknown algorithm"},
 		{"another secret", identity("another", map[string]any{"id": "i"}), "wrong algorithm or signature"},
 		{"the signature of another payload", unsigned(with("id", "ceo")) + strings.TrimPrefix(good, unsigned(good)), "wrong algorithm or signature"},

@@ -1,6 +1,14 @@
 package hull
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// IdentitySecretLength is how many characters an identity secret should have at least: a
+// token that it has signed stands in a page, and whoever has one can try shorter secrets.
+const IdentitySecretLength = 16
 
 // Review is what can be said of a connector's settings to those who make them.
 type Review struct {
@@ -9,6 +17,7 @@ type Review struct {
 	Wrong     []string // settings whose value has the wrong type
 	Public    bool     // something of a user may be shown besides the id
 	Undivided []string // lists for unsigned streams that are absent, where the ones for all have something
+	Guessable bool     // an identity secret is shorter than IdentitySecretLength
 }
 
 // Domain is a row of whitelisted_domains.
@@ -42,6 +51,9 @@ func ReviewSettings(settings, privateSettings []byte) Review {
 			r.Undivided = append(r.Undivided, name+"_unsigned")
 		}
 	}
+	r.Guessable = slices.ContainsFunc(parseSecrets(private[identitySecret]), func(secret string) bool {
+		return utf8.RuneCountInString(secret) < IdentitySecretLength
+	})
 	return r
 }
 

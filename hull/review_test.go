@@ -33,8 +33,11 @@ func TestReviewSettings(t *testing.T) {
 		{"wrong types", `{"script": 1}`,
 			`{"public_traits": "email", "public_segments": ["a", 1], "track_page_views": "yes", "identity_secret": ["a", "b", "c"], "identity_verification": "maybe", "whitelisted_domains": {}}`,
 			hull.Review{Given: true, Wrong: []string{"script", "whitelisted_domains", "public_traits", "public_segments", "identity_verification", "identity_secret", "track_page_views"}}},
+		{"a short identity secret", ``, `{"identity_secret": "fifteen letters"}`, hull.Review{Given: true, Guessable: true}},
+		{"a long one beside it", ``, `{"identity_secret": ["sixteen letters!", "x"]}`, hull.Review{Given: true, Guessable: true}},
+		{"sixteen characters are long", ``, `{"identity_secret": ["sixteen letters!", "sixteen letters?"]}`, hull.Review{Given: true}},
 		{"right types", `{"script": ""}`,
-			`{"synchronized_segments": ["ALL"], "identity_secret": ["a", "b"], "identity_verification": "off", "track_page_views": true, "script_enabled": false}`,
+			`{"synchronized_segments": ["ALL"], "identity_secret": ["a long random secret", "another random one"], "identity_verification": "off", "track_page_views": true, "script_enabled": false}`,
 			hull.Review{Given: true}},
 	}
 	for _, test := range tests {
