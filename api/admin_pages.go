@@ -41,9 +41,7 @@ func (s *Server) getAdminPage(c *gin.Context) {
 		s.fail(c, newProblem("not_found", "There is no such file."))
 		return
 	}
-	c.Header("Content-Security-Policy", adminPolicy)
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("Referrer-Policy", "no-referrer")
+	asPage(c, adminPolicy)
 	c.Header("Cross-Origin-Opener-Policy", "same-origin")
 	c.Header("Cache-Control", caching)
 	if name == "index.html" { // which ServeFileFS would redirect to its directory

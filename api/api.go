@@ -100,13 +100,20 @@ type Server struct {
 	pings      singleflight.Group
 
 	tokenRates       *rates
+	claimRates       *rates // of anonymous ids that a person claims first
+	connectorTokens  *rates
 	addressStreams   *places
+	visitorPlaces    *places
 	connectorStreams *places
 	openings         *places
 	visitorRates     *rates
-	signIns          *rates
+	wrongKeys        *rates // by address
+	offerRates       *rates // by operator
 	refusals         *rates // that are noted in the audit log
 	views            views
+
+	proxies                       proxies
+	connections, adminConnections *connections
 
 	intake  *intake
 	pace    hull.Pace
@@ -121,6 +128,7 @@ type Server struct {
 	deliveries  deliveries
 	storeRests  time.Time    // until then: stepStore
 	recording   atomic.Int64 // page views and emails that wait for the store
+	onlyHTTPS   bool         // the address that browsers use is https
 
 	public, admin *gin.Engine
 }
@@ -149,22 +157,28 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		connectors:       newConnectors(parts.Store),
 		events:           newEvents(),
 		metrics:          newMetrics(),
-		operators:        newOperators(cfg.AdminKeys),
 		tokenRates:       newRates(cfg.Limits.TokensPerAddress),
+		claimRates:       newRates(claimsPerPerson),
+		connectorTokens:  newRates(cfg.Limits.TokensPerConnector),
+		visitorPlaces:    newPlaces(cfg.Limits.StreamsPerVisitor),
 		addressStreams:   newPlaces(cfg.Limits.StreamsPerAddress),
 		connectorStreams: newPlaces(cfg.Limits.StreamsPerConnector),
 		openings:         newPlaces(cfg.Limits.Openings),
 		visitorRates:     newRates(cfg.Limits.PagesPerVisitor),
-		signIns:          newRates(cfg.Admin.SignInsPerAddress),
+		wrongKeys:        newRates(cfg.Limits.WrongKeysPerAddress),
+		offerRates:       newRates(cfg.Limits.OffersPerOperator),
 		refusals:         newRates(refusalsNoted),
-		intake:           newIntake(cfg.Limits.NotificationMemory, cfg.Limits.NotificationBody),
 		extracts:         newExtracts(cfg.Hull.Extracts),
 		liveStreams:      newPlaces(cfg.Visitors.LiveStreams),
+		onlyHTTPS:        isOnlyHTTPS(cfg.PublicURL),
 	}
+	s.intake = newIntake(cfg.Limits.NotificationMemory, cfg.Limits.NotificationBody, s.met)
+	s.connections, s.adminConnections = newConnections(cfg.Limits, s.met), newConnections(cfg.Limits, s.met)
 	s.scratch.New = func() any { return new([]byte) }
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.connectors.revokedSince = s.revokedSince
 	s.presence = newPresence(cfg.Visitors.Grace, s.now)
 	s.pending = &pendingOffers{store: parts.Store, now: s.now, taken: s.tookOffer, lists: map[string]*pendingList{}}
 	if s.prepared.Store(parts.Bus == nil); parts.Bus != nil {
@@ -178,14 +192,16 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	}
 	s.firehose.Tell(s.markViews)
 	var err error
-	if s.public, err = s.engine(); err != nil {
+	if s.operators, err = newOperators(cfg.AdminKeys, cfg.OperatorKeys); err != nil {
 		return nil, err
 	}
+	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	s.public = s.engine()
 	s.publicRoutes(s.public)
 	if s.admin = s.public; cfg.AdminApart {
-		if s.admin, err = s.engine(); err != nil {
-			return nil, err
-		}
+		s.admin = s.engine()
 		s.healthRoutes(s.admin)
 	}
 	s.adminRoutes(s.admin)
@@ -238,9 +254,11 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 	}
 }
 
+const healthPath = "/healthz"
+
 func (s *Server) healthRoutes(r *gin.Engine) {
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		r.Handle(method, "/healthz", getHealth)
+		r.Handle(method, healthPath, getHealth)
 		r.Handle(method, "/readyz", s.getReady)
 	}
 }
@@ -257,10 +275,10 @@ func (s *Server) adminRoutes(r *gin.Engine) {
 	v1.POST("/session", s.postSession)
 	v1.GET("/session", s.operator, s.getSession)
 	v1.DELETE("/session", s.deleteSession)
-	v1.GET("/audit", s.operator, s.forAll, s.getAudit)
+	v1.GET("/audit", s.operator, s.ofAll, s.getAudit)
 	v1.GET("/connectors", s.operator, s.getConnectors)
 
-	of := v1.Group("/connectors/:connector", s.operator)
+	of := v1.Group("/connectors/:connector", s.operator, s.ofConnector)
 	of.GET("", s.getConnector)
 	of.PUT("", s.putConnector)
 	of.DELETE("", s.deleteConnector)
@@ -269,6 +287,7 @@ func (s *Server) adminRoutes(r *gin.Engine) {
 	of.GET("/users/:topic", s.getUser)
 	of.DELETE("/users/:topic", s.deleteUser)
 	of.DELETE("/visitors/:visitor", s.deleteVisitor)
+	of.DELETE("/streams", s.deleteStreams)
 	of.POST("/offers", s.postOffer)
 	of.GET("/offers", s.getOffers)
 	of.GET("/offers/:offer", s.getOffer)
@@ -282,18 +301,19 @@ func (s *Server) adminRoutes(r *gin.Engine) {
 func init() { gin.SetMode(gin.ReleaseMode) } // its debug mode prints routes
 
 // engine makes a router with what holds for every route.
-func (s *Server) engine() (*gin.Engine, error) {
+func (s *Server) engine() *gin.Engine {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.UseRawPath, r.UnescapePathValues = true, true // a topic is one percent-encoded segment
 	r.RedirectTrailingSlash = false
-	if err := r.SetTrustedProxies(s.cfg.TrustedProxies); err != nil {
-		return nil, fmt.Errorf("trusted_proxies: %w", err)
+	r.ForwardedByClientIP = false // forwardedAddress
+	r.Use(requestID, s.headers, s.accessLog, s.recovery, s.shedConnections, s.readDeadline)
+	if s.cfg.Demo {
+		r.Use(s.thisMachine)
 	}
-	r.Use(requestID, s.accessLog, s.recovery, s.readDeadline)
 	r.NoRoute(cors, func(c *gin.Context) { s.fail(c, newProblem("not_found", "No route has this path.")) })
 	r.NoMethod(cors, func(c *gin.Context) { s.fail(c, newProblem("method_not_allowed", "See /openapi.yaml.")) })
-	return r, nil
+	return r
 }
 
 // Run reads extracts, writes the marks of connectors and who visitors are, sends the

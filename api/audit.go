@@ -30,9 +30,9 @@ func note(c *gin.Context, action, target string) { c.Set(noteKey, noted{action, 
 
 // audited notes what an operator has changed, or has tried to, once it is answered. It
 // stands before what lets operators in. Who was not let in is noted when their handler has
-// said so, refusalsNoted times a minute.
+// said so, and who is for something else, refusalsNoted times a minute.
 func (s *Server) audited(c *gin.Context) {
-	if c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead {
+	if !isChange(c.Request.Method) {
 		return
 	}
 	result := "internal" // when the handler panics
@@ -41,25 +41,25 @@ func (s *Server) audited(c *gin.Context) {
 	result = cmp.Or(c.GetString(problemKey), "ok")
 }
 
-// refusalsNoted is how many entries of nobody a node writes in a minute: the log is not
-// for who is not let in to fill.
+// refusalsNoted is how many entries of nobody, and of one operator who may not do what
+// they ask for, a node writes in a minute: the log is not for who is not let in to fill.
 const refusalsNoted = 60
 
 func (s *Server) writeAudit(c *gin.Context, result string) {
 	who := operatorOf(c)
 	value, _ := c.Get(noteKey)
 	said, isNoted := value.(noted)
-	if who.label == "" {
-		if !isNoted {
-			return
-		}
-		if _, ok := s.refusals.allow("", s.now()); !ok {
+	if who.label == "" && !isNoted {
+		return
+	}
+	if who.label == "" || result == "forbidden" {
+		if _, ok := s.refusals.allow(who.label, s.now()); !ok {
 			return
 		}
 	}
 	entry := store.AuditEntry{
 		ConnectorID: cmp.Or(c.Param("connector"), who.connector), At: s.now().UTC().Truncate(time.Millisecond),
-		Operator: who.label, Address: c.ClientIP(), RequestID: c.GetString(requestIDKey),
+		Operator: who.label, Address: textOf(s.forwardedAddress(c)), RequestID: c.GetString(requestIDKey),
 		Action: cmp.Or(said.action, c.Request.Method+" "+c.FullPath()), Target: said.target, Result: result,
 	}
 	if entry.ConnectorID != "" && !ValidConnectorID(entry.ConnectorID) {

@@ -114,7 +114,7 @@ func TestAuditOfNoConnector(t *testing.T) {
 
 // Who is not let in does not fill the log.
 func TestAuditIsNotFilledByStrangers(t *testing.T) {
-	s := start(t, options{config: func(c *api.Config) { c.Admin.SignInsPerAddress = 0 }})
+	s := start(t, options{config: func(c *api.Config) { c.Limits.WrongKeysPerAddress = 0 }})
 	answered := make(chan reply)
 	const tries = 80
 	for range tries {

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -14,41 +12,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// operators holds the hashes of the admin keys.
-type operators struct{ hashes [][sha256.Size]byte }
-
-func newOperators(keys []string) operators {
-	var o operators
-	for _, key := range keys {
-		o.hashes = append(o.hashes, sha256.Sum256([]byte(key)))
-	}
-	return o
-}
-
-// find returns the hash of an admin key, and whether key is one. How long it takes tells
-// nothing.
-func (o operators) find(key string) (hash [sha256.Size]byte, known bool) {
-	hash = sha256.Sum256([]byte(key))
-	return hash, o.has(hash[:])
-}
-
-// has tells whether hash is that of an admin key. How long it takes tells nothing.
-func (o operators) has(hash []byte) bool {
-	found := 0
-	for _, want := range o.hashes {
-		found |= subtle.ConstantTimeCompare(hash, want[:])
-	}
-	return found == 1
-}
-
 // machine lets in who watches the machine: on the operators' own listener, by a
-// direct connection from this machine, and otherwise with an admin key.
+// direct connection from this machine, and otherwise with a key for all connectors.
 func (s *Server) machine(c *gin.Context) {
 	if s.cfg.AdminApart || isDirectLoopback(c.Request) {
 		return
 	}
-	if _, known := s.operators.find(bearer(c)); !known {
-		s.refuseOperator(c, newProblem("unauthorized", "Send an admin key: Authorization: Bearer …"))
+	who, err := s.keyHolder(c)
+	if err == nil {
+		err = who.mayAsk(c.Request.Method, "")
+	}
+	if err != nil {
+		s.refuseOperator(c, err)
 	}
 }
 

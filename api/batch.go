@@ -102,6 +102,9 @@ func (s *Server) extractOnce(ctx context.Context, x *extraction, body []byte) er
 // begin waits until the extraction's download has started, or could not.
 func (s *Server) begin(ctx context.Context, x *extraction) error {
 	err := s.extracts.hand(ctx, x)
+	if errors.Is(err, hull.ErrOverloaded) {
+		s.met(limitExtracts)
+	}
 	if err == nil {
 		err = <-x.started
 	} else {

@@ -49,6 +49,10 @@ var checks = []check{
 		return when(f.verification == hull.VerifySigned && len(f.settings.IdentitySecrets()) == 0,
 			"Only signed identities count, but there is no Identity secret to check them with, so nobody is recognised.")
 	}},
+	{"identity_secret_short", hull.SeverityWarning, func(f *facts) string {
+		return when(f.review.Guessable,
+			"The Identity secret is shorter than %d characters. Who has a token that it signed can try secrets until one fits, and then be anybody: make a long random one.", hull.IdentitySecretLength)
+	}},
 	{"identity_off", hull.SeverityWarning, func(f *facts) string {
 		return when(f.verification == hull.VerifyOff,
 			"Identities are not verified: anyone can read the public attributes of anyone whose email they know. Set Identity verification.")

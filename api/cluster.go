@@ -131,6 +131,9 @@ type told struct {
 	Page     *toldPage     `json:"page,omitempty"`
 	Notice   *notice       `json:"notice,omitempty"`
 
+	Revoked []store.Revocation `json:"revoked,omitempty"`
+	User    string             `json:"user,omitempty"` // who was erased with it
+
 	Topics  []string       `json:"topics,omitempty"`  // of who was erased
 	Persons []store.Person `json:"persons,omitempty"` // who was
 }
@@ -141,6 +144,7 @@ const (
 	opTaken    = "taken"    // so many persons were sent an offer
 	opErased   = "erased"   // forget what is in memory of persons
 	opForget   = "forget"   // drop what waits for Hull of whom the topics lead to
+	opRevoked  = "revoked"  // refuse these tokens, and end their streams
 )
 
 // tellSettings has the other nodes read a connector. If it cannot be told now, it

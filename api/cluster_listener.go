@@ -98,6 +98,12 @@ func (c *cluster) Told(connectorID string, data []byte) {
 		c.takeOffer(connectorID, t.Call, *t.Offer)
 	case t.Op == opForget:
 		c.server.forgetSent(connectorID, t.Topics)
+	case t.Op == opRevoked:
+		if conn := c.server.connectors.known(connectorID); conn != nil {
+			c.server.takeRevocations(conn, t.Revoked, t.User)
+		} else {
+			c.unknow(connectorID) // it may be about to be read again, with the revocations of before
+		}
 	case t.Op == opErased:
 		c.server.forgetPresent(connectorID, t.Persons)
 	case t.Op == opTaken:

@@ -128,6 +128,7 @@ func TestClusterManyLatePages(t *testing.T) {
 	var opening sync.WaitGroup
 	for i := range list {
 		g := grant
+		g.Visitor = fmt.Sprintf("v_late%06d", i)
 		g.Topics = []stream.Topic{{Name: fmt.Sprintf("anonymous_id:anon-late-page-%06d", i)}}
 		token := must(s.tokens.SealGrant(g))
 		opening.Go(func() { list[i] = s.listen(token) })

@@ -57,7 +57,7 @@ func TestClusterHotReads(t *testing.T) {
 		t.Run(fmt.Sprint(users), func(t *testing.T) {
 			c := startNodes(t, 1, options{
 				canary: 5 * time.Second, // one that is late would have all read anew
-				config: func(cfg *api.Config) { cfg.Limits.TokensPerAddress = 0 },
+				config: func(cfg *api.Config) { cfg.Limits.TokensPerAddress, cfg.Limits.StreamsPerVisitor = 0, 0 },
 			})
 			s := c.all[0]
 			tokens := make([]string, users)

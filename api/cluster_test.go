@@ -17,7 +17,7 @@ import (
 )
 
 // openRedis opens the store that nodes share, as the command does.
-func openRedis(t *testing.T, o options, sealer store.Sealer, s *server) (*store.Redis, func(stream.Listener) stream.Bus) {
+func openRedis(t testing.TB, o options, sealer store.Sealer, s *server) (*store.Redis, func(stream.Listener) stream.Bus) {
 	cfg := store.DefaultRedisConfig()
 	cfg.URL, cfg.Publish, cfg.Sealer, cfg.Timeout = o.redis, true, sealer, cmp.Or(o.timeout, 5*time.Second)
 	shared := must(store.OpenRedis(cfg))

@@ -20,8 +20,11 @@ type Config struct {
 	// Secrets are the node's own: with them the tokens are signed that Hull may be
 	// given in place of a connector's credentials.
 	Secrets []string
-	// AdminKeys let operators in.
+	// AdminKeys let operators see and change everything: keys, or KeyHash of them.
 	AdminKeys []string
+	// OperatorKeys let operators see a connector or all, or change it too: each an
+	// OperatorKey.
+	OperatorKeys []string
 	// AdminApart keeps operators' routes off Handler: they are on AdminHandler.
 	AdminApart bool
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For counts.

@@ -30,6 +30,8 @@ type connector struct {
 	marks     marks
 	rotations rotations
 
+	revoked revocations
+
 	changing sync.Mutex // held while it changes, so that store and node agree
 
 	asking questions // to Hull, about its settings
@@ -81,9 +83,10 @@ var errUnknownConnector = errors.New("unknown connector")
 
 // connectors are those that the store knows, read once.
 type connectors struct {
-	store   store.Store
-	shared  bool            // other nodes change them, too
-	watched func(id string) // called once for each that is read; nil: by nobody
+	store        store.Store
+	shared       bool             // other nodes change them, too
+	revokedSince func() time.Time // Server.revokedSince
+	watched      func(id string)  // called once for each that is read; nil: by nobody
 
 	mu       sync.RWMutex
 	byID     map[string]*connector
@@ -117,7 +120,16 @@ func (cs *connectors) find(ctx context.Context, id string) (*connector, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("reading connector %s: %w", id, err)
 	}
-	return cs.keep(record), nil
+	return cs.enter(ctx, record)
+}
+
+// enter is keep for one whose tokens may have been revoked before it was read.
+func (cs *connectors) enter(ctx context.Context, record store.Connector) (*connector, error) {
+	revoked, err := cs.store.Revocations(ctx, record.ID, cs.revokedSince())
+	if err != nil {
+		return nil, fmt.Errorf("reading the revocations of connector %s: %w", record.ID, err)
+	}
+	return cs.keep(record, revoked), nil
 }
 
 // known returns a connector that has been read; nil: it was not.
@@ -173,12 +185,13 @@ func (c *connector) use(record store.Connector) (changed bool) {
 }
 
 // keep enters a connector that was read, unless another request was first.
-func (cs *connectors) keep(record store.Connector) *connector {
+func (cs *connectors) keep(record store.Connector, revoked []store.Revocation) *connector {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c := cs.byID[record.ID]
 	if c == nil {
 		c = &connector{id: record.ID, profile: newProfile(record)}
+		c.revoked.take(revoked, time.Time{})
 		cs.byID[record.ID] = c
 		if cs.watched != nil {
 			cs.watched(c.id)
@@ -310,7 +323,8 @@ func (cs *connectors) learn(ctx context.Context, record store.Connector) (c *con
 	if err != nil {
 		return nil, false, fmt.Errorf("storing connector %s: %w", record.ID, err)
 	}
-	return cs.keep(record), true, nil
+	c, err = cs.enter(ctx, record)
+	return c, err == nil, err
 }
 
 // isNews tells whether a record says something that the known one does not.

@@ -18,6 +18,9 @@ func (s *Server) deleteConnector(c *gin.Context) {
 	note(c, "connector.delete", "")
 	conn, err := s.connectors.get(c.Request.Context(), c.Param("connector"))
 	if err == nil {
+		err = s.revokeAll(c.Request.Context(), conn) // also for when it is put in again
+	}
+	if err == nil {
 		err = s.connectors.delete(c.Request.Context(), conn)
 	}
 	if errors.Is(err, errUnknownConnector) {
@@ -29,6 +32,9 @@ func (s *Server) deleteConnector(c *gin.Context) {
 	}
 	ctx := context.WithoutCancel(c.Request.Context())
 	s.dismiss(conn)
+	if err := s.revokeDeleted(ctx, conn); err != nil {
+		s.log.Warn("tokens that a connector's pages got while it was deleted are good if it is put in again", "connector", conn.id, "error", err)
+	}
 	if s.cluster != nil {
 		s.cluster.tellSettings(ctx, conn.id)
 	}

@@ -155,17 +155,17 @@ func orEmpty(m map[string]json.RawMessage) map[string]json.RawMessage {
 	return m
 }
 
-// mayReplace keeps who has signed in from Hull's dashboard from changing whose connector
-// it is: the secret and the organization are for those with an admin key.
+// mayReplace keeps who is let in for one connector from changing whose it is: the secret and
+// the organization are for those with a key for all.
 func mayReplace(who operator, conn *connector, req *connectorBody) error {
 	if who.may("") {
 		return nil
 	}
 	if req.Secret != nil {
-		return newProblem("forbidden", "The secret is changed in Hull, or with an admin key.").at("/secret", "is to be left out")
+		return newProblem("forbidden", "The secret is changed in Hull, or with a key for all connectors.").at("/secret", "is to be left out")
 	}
 	if o := conn.credentials().Organization; req.Organization != o {
-		return newProblem("forbidden", "The organization is changed with an admin key.").at("/organization", "is to stay as it is")
+		return newProblem("forbidden", "The organization is changed with a key for all connectors.").at("/organization", "is to stay as it is")
 	}
 	return nil
 }

@@ -14,13 +14,8 @@ const (
 	plainCookie  = "hullbeam_session"
 )
 
-// isSecure tells whether a request came over https, to us or to a proxy in front.
-func isSecure(r *http.Request) bool {
-	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
-}
-
-func cookieName(r *http.Request) string {
-	if isSecure(r) {
+func (s *Server) cookieName(c *gin.Context) string {
+	if s.isSecure(c) {
 		return secureCookie
 	}
 	return plainCookie
@@ -28,20 +23,20 @@ func cookieName(r *http.Request) string {
 
 // setCookie gives the client the cookie of a session for so long; a negative life takes
 // it away.
-func setCookie(c *gin.Context, value string, life time.Duration) {
-	http.SetCookie(c.Writer, &http.Cookie{
-		Name: cookieName(c.Request), Value: value, Path: "/", MaxAge: int(life / time.Second),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: isSecure(c.Request),
+func (s *Server) setCookie(c *gin.Context, value string, life time.Duration) {
+	http.SetCookie(c.Writer, &http.Cookie{ // #nosec G124 -- without Secure on this machine alone: mayHaveCookie
+		Name: s.cookieName(c), Value: value, Path: "/", MaxAge: int(life / time.Second),
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.isSecure(c),
 	})
 }
 
 // mayHaveCookie tells whether a session may begin with this request: not for a page of
 // somebody else, and not where others on the way could read the cookie.
-func mayHaveCookie(r *http.Request) error {
-	if err := crossOrigin.Check(r); err != nil {
+func (s *Server) mayHaveCookie(c *gin.Context) error {
+	if err := crossOrigin.Check(c.Request); err != nil {
 		return errOtherPage
 	}
-	if !isSecure(r) && !isLoopback(r.Host) {
+	if !s.isSecure(c) && !isLoopback(c.Request.Host) {
 		return newProblem("forbidden", "Sign in over https, or on this machine: others on the way could read what you send.")
 	}
 	return nil

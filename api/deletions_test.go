@@ -18,7 +18,8 @@ func TestDeletedUsersAreErased(t *testing.T) {
 	at := func(when string) string { return `"indexed_at":"` + when + `T00:00:00Z"` }
 	secretly := `"email":"ada@harbor.example"`
 	s.update(userMessage("u1", plan("pro"), secretly, anonymousIDs(anonymous), at("2026-01-01")))
-	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	token := s.token(claim("anonymous_id", anonymous))
+	l := s.listen(token)
 	l.expectPlan("pro")
 	storetest.Eventually(t, "the visitor is joined", func() bool {
 		return len(must(s.store.VisitorsOf(t.Context(), ship, "u1"))) == 1
@@ -31,6 +32,9 @@ func TestDeletedUsersAreErased(t *testing.T) {
 		t.Errorf("got %s", e.Data)
 	}
 	s.quiet()
+	if !s.refuses(token) {
+		t.Error("their token is good still")
+	}
 	snapshots := must(s.store.Snapshots(t.Context(), ship, []string{"u1"}))
 	if len(snapshots) != 1 || strings.Contains(string(snapshots[0].State), "ada@") || len(snapshots[0].Topics) != 0 {
 		t.Errorf("kept: %+v", snapshots)

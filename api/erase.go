@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -59,9 +58,9 @@ func (s *Server) topicOfPath(c *gin.Context) (*connector, hull.Topic, error) {
 	text, err := url.PathUnescape(path[strings.LastIndexByte(path, '/')+1:])
 	var topic hull.Topic
 	if err == nil {
-		topic, err = hull.ParseTopic(text)
+		topic, err = parseTopic(text)
 	}
-	if err != nil || len(text) > maxTopic || strings.ContainsFunc(text, unicode.IsControl) {
+	if err != nil {
 		return nil, hull.Topic{}, newProblem("invalid_request",
 			"The path ends in a topic as one percent-encoded segment: id:…, external_id:…, email:… or anonymous_id:….")
 	}
@@ -102,10 +101,13 @@ func (s *Server) eraseWhole(ctx context.Context, conn *connector, snap store.Sna
 	if err := s.store.Bury(ctx, conn.id, snap.Topics, later(now, snap.StateAt)); err != nil {
 		return fmt.Errorf("erasing %d topics: %w", len(snap.Topics), err)
 	}
-	if err := s.forgetWaiting(ctx, conn.id, snap.Topics); err != nil {
+	if err := s.forgetTopics(ctx, conn.id, snap.Topics); err != nil {
 		return err
 	}
-	of, persons := "topic", s.personsOf(conn.id, snap) // before their streams follow nobody
+	of, persons := "topic", s.personsOf(conn.id, snap) // before their streams end
+	if err := s.revoke(ctx, conn, snap.Topics, snap.UserID); err != nil {
+		return err
+	}
 	if snap.UserID != "" {
 		of = "user"
 		if err := s.erase(ctx, conn, []string{snap.UserID}, now); err != nil {
@@ -190,7 +192,10 @@ func (s *Server) eraseVisitor(ctx context.Context, conn *connector, visitor stri
 	case len(known) == 0 && !live:
 		return newProblem("not_found", "No visitor has this id.")
 	}
-	if err := s.forgetWaiting(ctx, conn.id, topics); err != nil {
+	if err := s.forgetTopics(ctx, conn.id, topics); err != nil {
+		return err
+	}
+	if err := s.revoke(ctx, conn, []string{visitorTopic(visitor)}, ""); err != nil {
 		return err
 	}
 	if err := s.forgetPersons(ctx, conn.id, []store.Person{{Visitor: visitor}}); err != nil {
@@ -214,6 +219,18 @@ func (s *Server) visitorStreams(connectorID, visitor string) (topics []string, f
 		}
 	}
 	return topics, following, live
+}
+
+// forgetTopics drops what waits for Hull, on all nodes, of whom topics lead to, and who has
+// claimed them.
+func (s *Server) forgetTopics(ctx context.Context, connectorID string, topics []string) error {
+	if err := s.forgetWaiting(ctx, connectorID, topics); err != nil {
+		return err
+	}
+	if err := s.store.ForgetClaimants(ctx, connectorID, topics); err != nil {
+		return fmt.Errorf("forgetting who has claimed %d topics: %w", len(topics), err)
+	}
+	return nil
 }
 
 // forgetWaiting drops what waits for Hull, on all nodes, of whom topics lead to.

@@ -318,16 +318,20 @@ func TestEraseVisitor(t *testing.T) {
 // A visitor who has a stream, and of whom nothing was written yet, is somebody.
 func TestEraseVisitorWhoIsLive(t *testing.T) {
 	s := start(t, options{noHull: true, private: everyClaim})
-	token := s.token(claim("anonymous_id", anonymous))
-	visitor := must(s.tokens.OpenGrant(token)).Visitor
+	key := s.visitorKey()
+	token := s.token(again(key))
+	visitor := s.visitorOf(token)
 	l := s.listen(token)
 	l.expect("cache.miss")
 	l.expect("user.error")
 	s.erase(visitorPath(visitor))
+	l.expectRevoked()
 	s.update(userMessage("u1", plan("pro"), anonymousIDs(anonymous)))
+	l = s.listen(s.token(again(key)))
 	l.expectPlan("pro")
 	s.erase(visitorPath(visitor)) // who is u1 now
 	l.expect("user.private")
+	l.expectRevoked()
 }
 
 // A person who was two users before Hull merged them is erased with the history of both,

@@ -105,6 +105,7 @@ type visited struct {
 	sizes   [2]int    // of the payloads
 
 	clustered bool // there are other nodes
+	confused  bool // two people have claimed the topic, which would count unsigned else
 }
 
 // visited gathers it.
@@ -123,6 +124,13 @@ func (s *Server) visited(ctx context.Context, conn *connector, topic hull.Topic)
 		v.snap, v.user = snap, st.message
 	} else if v.erased, err = s.erasedAt(ctx, conn.id, topic); err != nil {
 		return nil, err
+	}
+	if v.policy.Verification == hull.VerifyPossession {
+		claimants, err := s.store.Claimants(ctx, conn.id, []string{topic.String()})
+		if err != nil {
+			return nil, fmt.Errorf("looking for claimants: %w", err)
+		}
+		v.confused = claimants[topic.String()].Confused
 	}
 	v.streams = s.explainStreams(conn.id, topic.String(), v.snap)
 	return v, nil

@@ -2,8 +2,13 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"hullbeam/stream"
 )
@@ -100,4 +105,32 @@ func ReadLiveCursor(text string) (again string, err error) {
 		return "", err
 	}
 	return newLiveCursor(visitorItem{Visitor: l.visitor, Since: &moment{time.Unix(0, l.since)}}), nil
+}
+
+// ReadTold reads what another node told and writes it again.
+func ReadTold(data []byte) (again []byte, err error) {
+	var t told
+	if err := json.Unmarshal(data, &t); err != nil {
+		return nil, err
+	}
+	return json.Marshal(t)
+}
+
+// AddressOf is the address that limits count a request for.
+func (s *Server) AddressOf(r *http.Request) string {
+	c := gin.CreateTestContextOnly(httptest.NewRecorder(), s.public)
+	c.Request = r
+	return s.clientAddress(c)
+}
+
+// Revocations is how many revocations of a connector are in memory.
+func (s *Server) Revocations(connectorID string) int {
+	return len(s.connectors.known(connectorID).revoked.named)
+}
+
+// Connections is how many connections there are that carry no stream.
+func (s *Server) Connections() int {
+	s.connections.mu.Lock()
+	defer s.connections.mu.Unlock()
+	return s.connections.count
 }

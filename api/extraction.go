@@ -93,7 +93,7 @@ func (s *Server) takeExtract(ctx context.Context, x *extraction, body io.Reader)
 		}
 		s.count(x, slice)
 		switch {
-		case unread == io.EOF:
+		case errors.Is(unread, io.EOF):
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -68,7 +68,12 @@ func (v *visited) origin() verdict {
 // identity: the topic counts as it is, or somebody has it signed.
 func (v *visited) identity() verdict {
 	doubt := v.policy.Doubt(v.topic)
-	if doubt == "" {
+	switch {
+	case doubt != "":
+	case v.confused:
+		return fails("Have the page's library forget the anonymous id when somebody signs out: with analytics.js that is analytics.reset().",
+			"This anonymous id came with the signed claims of two people, of whom it proves neither. It counts again %d days after the last such claim.", int(store.ClaimantLife.Hours()/24))
+	default:
 		return passes("The verification is %s: this identifier counts as the page claims it.", v.policy.Verification)
 	}
 	if slices.ContainsFunc(v.streams, func(s explainedStream) bool { return s.Topic == v.topic.String() && s.Signed }) {
@@ -78,6 +83,7 @@ func (v *visited) identity() verdict {
 		hull.DoubtUnsigned: "no identifier counts unless it is signed",
 		hull.DoubtKind:     "of unsigned identifiers only anonymous ids count",
 		hull.DoubtShort:    fmt.Sprintf("an unsigned anonymous id counts if it has %d characters, for shorter ones can be guessed", hull.PossessionLength),
+		hull.DoubtShaped:   "an unsigned anonymous id that is shaped like an email, or has the name of another kind in front, is known to others than the browser",
 		hull.DoubtService:  "the ids of this service can be counted through, and do not count unsigned",
 	}[doubt]
 	hint := fmt.Sprintf("Have the page send an identity_token that has %s, signed with the connector's identity secret", v.topic.Kind())

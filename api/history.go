@@ -18,7 +18,7 @@ import (
 func (s *Server) record(ctx context.Context, v store.Visit) (news bool, err error) {
 	if s.recording.Add(1) > int64(s.cfg.History.Queue) {
 		s.recording.Add(-1)
-		return false, newProblem("unavailable", "Too many page views wait to be written.").shed()
+		return false, s.over(limitHistoryQueue, "unavailable", "Too many page views wait to be written.").shed()
 	}
 	defer s.recording.Add(-1)
 	began := time.Now()

@@ -75,11 +75,13 @@ func (s *Server) getInstallPage(c *gin.Context) {
 
 // refuseInstall tells one who is not let in how to be.
 func (s *Server) refuseInstall(c *gin.Context, err error) {
-	var page struct{ Unavailable bool }
-	status := http.StatusForbidden
-	if _, told := errors.AsType[*hull.NotificationError](err); !told {
+	var page struct{ Unavailable, Limited bool }
+	status := http.StatusServiceUnavailable
+	if e, told := errors.AsType[*hull.NotificationError](err); told {
+		page.Limited, status = errors.Is(err, hull.ErrTooManyTries), e.Status
+	} else {
 		s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
-		page.Unavailable, status = true, http.StatusServiceUnavailable
+		page.Unavailable = true
 	}
 	s.render(c, status, "refused.html", page)
 }
@@ -90,7 +92,7 @@ func (s *Server) getInstallCheck(c *gin.Context) {
 	s.installHeaders(c)
 	ctx, cancel := inStatusTimeout(c)
 	defer cancel()
-	conn, err := s.openCheckToken(ctx, bearer(c))
+	conn, err := s.openCheckToken(c, bearer(c))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -111,10 +113,8 @@ func (s *Server) render(c *gin.Context, status int, name string, data any) {
 // installHeaders keep the page to itself: nothing of it is kept or told on, it loads
 // only what is ours, and only Hull's dashboard may frame it.
 func (s *Server) installHeaders(c *gin.Context) {
-	c.Header("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
+	asPage(c, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors "+s.framers())
-	c.Header("Referrer-Policy", "no-referrer")
-	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Cache-Control", "no-store")
 }
 
@@ -181,31 +181,36 @@ func (s *Server) checkToken(conn *connector) string {
 	return base64.RawURLEncoding.EncodeToString(s.tokens.Seal(text, checkContext))
 }
 
-// openCheckToken returns the connector of a token. The problems are token_invalid and
-// token_expired.
-func (s *Server) openCheckToken(ctx context.Context, token string) (*connector, error) {
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+// openCheckToken returns the connector of a token. The problems are token_invalid,
+// token_expired and rate_limited.
+func (s *Server) openCheckToken(c *gin.Context, token string) (*connector, error) {
+	g, err := s.readCheckToken(token)
 	if err != nil {
-		return nil, newProblem("token_invalid", "Open the page again.")
-	}
-	text, err := s.tokens.Open(sealed, checkContext)
-	if err != nil {
-		return nil, newProblem("token_invalid", "Open the page again.")
-	}
-	var g checkGrant
-	if err := json.Unmarshal(text, &g); err != nil {
-		return nil, err
+		return nil, s.wrong(c, "token", newProblem("token_invalid", "Open the page again."))
 	}
 	if !s.now().Before(g.Expires) {
 		return nil, newProblem("token_expired", "Open the page again.")
 	}
-	who, err := s.holds(ctx, g.Shown)
+	who, err := s.holds(c.Request.Context(), g.Shown)
 	if errors.Is(err, errOver) {
 		return nil, newProblem("token_invalid", "Its connector is not there any more, or has another secret.")
 	} else if err != nil {
 		return nil, err
 	}
-	return s.connectors.get(ctx, who.connector)
+	return s.connectors.get(c.Request.Context(), who.connector)
+}
+
+// readCheckToken reads what checkToken has made.
+func (s *Server) readCheckToken(token string) (g checkGrant, err error) {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil {
+		return g, err
+	}
+	text, err := s.tokens.Open(sealed, checkContext)
+	if err != nil {
+		return g, err
+	}
+	return g, json.Unmarshal(text, &g)
 }
 
 // installFiles are what the page loads.
@@ -216,7 +221,6 @@ func (s *Server) getInstallFile(c *gin.Context) {
 		s.fail(c, newProblem("not_found", "There is no such file."))
 		return
 	}
-	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Cache-Control", "no-cache")
 	http.ServeFileFS(c.Writer, c.Request, installFiles, c.Param("file"))
 }

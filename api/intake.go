@@ -30,10 +30,11 @@ type intake struct {
 	room *semaphore.Weighted
 	body int64         // the longest that is read
 	wait time.Duration // for room
+	met  func(limit)
 }
 
-func newIntake(bytes, body int64) *intake {
-	return &intake{semaphore.NewWeighted(max(bytes, body)), body, intakeWait}
+func newIntake(bytes, body int64, met func(limit)) *intake {
+	return &intake{semaphore.NewWeighted(max(bytes, body)), body, intakeWait, met}
 }
 
 // read reads a notification's body as there is room for it, which leave gives back,
@@ -44,6 +45,8 @@ func (i *intake) read(c *gin.Context) (body []byte, leave func(), err error) {
 	leave = func() { i.room.Release(taken) }
 	length := c.Request.ContentLength // below 0: not known
 	if length > i.body {
+		leaveBody(c)
+		i.met(limitNotificationBody)
 		return nil, leave, hull.ErrEntityTooLarge
 	}
 	from := http.MaxBytesReader(c.Writer, c.Request.Body, i.body)
@@ -52,6 +55,7 @@ func (i *intake) read(c *gin.Context) (body []byte, leave func(), err error) {
 			room := i.next(int64(len(body)), length)
 			if len(body) > 0 {
 				if !i.take(c.Request.Context(), room-taken) {
+					i.met(limitNotificationMemory)
 					return nil, leave, hull.ErrOverloaded
 				}
 				taken = room
@@ -61,7 +65,11 @@ func (i *intake) read(c *gin.Context) (body []byte, leave func(), err error) {
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err != nil {
-			return body, leave, bodyError(err)
+			err = bodyError(err)
+			if errors.Is(err, hull.ErrEntityTooLarge) {
+				i.met(limitNotificationBody)
+			}
+			return body, leave, err
 		}
 	}
 }
@@ -87,7 +95,7 @@ func (i *intake) take(ctx context.Context, bytes int64) bool {
 
 // bodyError is nil at the end of a body.
 func bodyError(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hullbeam/api"
 )
@@ -63,4 +64,26 @@ func TestC20AnnouncedBodiesTakeNoRoom(t *testing.T) {
 	}
 	s.update(userMessage("u1", plan("pro"), anonymousIDs(anonymous)))
 	s.listen(s.token(claim("anonymous_id", anonymous))).expectPlan("pro")
+}
+
+// A body that is said to be too long is refused before it comes: whoever says so and sends
+// nothing would else keep the answer, and the connection, until it should have come.
+func TestBodiesSaidToBeTooLongAreNotAwaited(t *testing.T) {
+	s := start(t, options{config: func(c *api.Config) { c.Limits.ReadTimeout = 5 * time.Minute }})
+	for _, path := range []string{
+		tokenPath, "/batch?ship=" + ship + "&organization=" + org + "&secret=" + secret,
+	} {
+		conn := must(net.Dial("tcp", strings.TrimPrefix(s.URL, "http://")))
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: beam\r\nOrigin: %s\r\nContent-Type: text/plain\r\nContent-Length: 10995116277760\r\n\r\n{", path, page)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+			t.Errorf("%s: got %s, close %v", path, response.Status, response.Close)
+		}
+	}
 }

@@ -219,7 +219,7 @@ func (s *Server) getLive(c *gin.Context) {
 		return
 	}
 	if !s.liveStreams.take("") {
-		s.fail(c, newProblem("unavailable", "Too many operators look at live views of this node.").shed())
+		s.fail(c, s.over(limitLiveStreams, "unavailable", "Too many operators look at live views of this node.").shed())
 		return
 	}
 	defer s.liveStreams.giveBack("")
@@ -241,7 +241,6 @@ func (s *Server) writeLive(c *gin.Context, w *watcher) error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept-Encoding")
 	out := newLiveWriter(c, s.cfg.Stream.WriteTimeout)
 	http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when the operator leaves
@@ -310,7 +309,10 @@ func (w *liveWriter) write(events ...*stream.Event) error {
 			return err
 		}
 	}
-	return w.control.Flush()
+	if err := w.control.Flush(); err != nil {
+		return err
+	}
+	return w.control.SetWriteDeadline(time.Time{}) // over HTTP/2 one that passes ends the stream although nothing is being written
 }
 
 // end tells the operator why the stream ends, and when to come back.

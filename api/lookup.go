@@ -49,7 +49,7 @@ func (s *Server) lookUp(ctx context.Context, o *opening) {
 }
 
 // lookUpUser returns hull.ErrNotFound when Hull knows nobody, or somebody else
-// than was proven.
+// than was proven, or than is signed.
 func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err error) {
 	cred := o.conn.credentials()
 	if cred.Organization == "" {
@@ -74,7 +74,7 @@ func (s *Server) lookUpUser(ctx context.Context, o *opening) (result string, err
 	}
 	user := s.stored(&m)
 	rank := slices.IndexFunc(o.grant.Topics, func(t stream.Topic) bool { return slices.Contains(user.Topics, t.Name) })
-	if rank < 0 {
+	if rank < 0 || s.isLedAway(o.grant, rank, user.Topics) {
 		return "foreign", hull.ErrNotFound
 	}
 	erased, err := s.wasErased(ctx, o.conn.id, m.UserID, user.Topics)

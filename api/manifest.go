@@ -41,5 +41,5 @@ func getReadme(c *gin.Context) {
 func public(c *gin.Context) {
 	c.Header("Access-Control-Allow-Origin", "*")
 	c.Header("Cache-Control", "no-cache")
-	c.Header("X-Content-Type-Options", "nosniff")
+	forAnyPage(c)
 }

@@ -18,11 +18,15 @@ type metrics struct {
 	extractLines  *prometheus.CounterVec
 	reports       *prometheus.CounterVec
 	signIns       *prometheus.CounterVec
+	wrongKeys     *prometheus.CounterVec
 
 	historySeconds prometheus.Histogram
 	forgotten      prometheus.Counter
 	offers         *prometheus.CounterVec
 	erasures       *prometheus.CounterVec
+	revocations    *prometheus.CounterVec
+	confusions     *prometheus.CounterVec
+	limits         *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -77,8 +81,12 @@ func newMetrics() *metrics {
 		}, []string{"result"}),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_operator_sessions_total",
-			Help: "Sessions of operators, by result: begun, refused (what was shown does not let anybody in), limited (admin.sign_ins_per_address), ended (signed out).",
+			Help: "Sessions of operators, by result: begun, refused (what was shown does not let anybody in), limited (limits.wrong_keys_per_address), ended (signed out).",
 		}, []string{"result"}),
+		wrongKeys: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_wrong_keys_total",
+			Help: "What was shown to be let in and was wrong, by of: key (of operators), secret (a connector's credentials), code (of Hull's page, once), token (of Hull's page); and by result: refused, limited (limits.wrong_keys_per_address).",
+		}, []string{"of", "result"}),
 		historySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "hullbeam_history_write_seconds", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 			Help: "How long page views and stated emails waited until they were durable, those that were written.",
@@ -95,14 +103,23 @@ func newMetrics() *metrics {
 			Name: "hullbeam_erasures_total",
 			Help: "Erasures that operators asked for, by of: user, topic (one that led to nobody), visitor (of whom no user is known).",
 		}, []string{"of"}),
+		revocations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_revocations_total",
+			Help: "Times that operators have ended streams and revoked their tokens, by of: user, topic (one that leads to nobody), connector (all of it).",
+		}, []string{"of"}),
+		confusions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hullbeam_identity_confusions_total",
+			Help: "Unsigned anonymous ids that were no proof, by kind: shaped (like an identifier of another kind), shared (claimed beside the signed claims of two people), contradicted (it leads to somebody else than who has signed the other claims).",
+		}, []string{"kind"}),
+		limits: newLimitCounter(),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.notifications, m.updates, m.rejects, m.lookups, m.snapshots, m.restored,
-		m.pageViews, m.statedEmails, m.receipts, m.extracts, m.extractLines, m.reports, m.signIns,
+		m.pageViews, m.statedEmails, m.receipts, m.extracts, m.extractLines, m.reports, m.signIns, m.wrongKeys,
 		m.historySeconds, m.forgotten, m.offers,
-		m.erasures,
+		m.erasures, m.revocations, m.confusions, m.limits,
 	}
 }

@@ -75,16 +75,27 @@ func (s *Server) accessLog(c *gin.Context) {
 func (s *Server) readDeadline(c *gin.Context) {
 	if c.Request.Body != http.NoBody {
 		http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.cfg.Limits.ReadTimeout)) // a writer without deadlines has no connection
+		awaitBody(c.Request, func() { s.met(limitReadTimeout) })
 	}
 	c.Next()
 }
 
 var errBodyTooLarge = errors.New("the body is too large")
 
+// leaveBody has the request answered before its body has come, and the connection closed
+// behind that. Else net/http would wait for the body first, of which awaitBody has taken the
+// length from its sight. Over HTTP/2 it does not, and others share the connection.
+func leaveBody(c *gin.Context) {
+	if c.Request.ProtoMajor == 1 {
+		c.Header("Connection", "close")
+	}
+}
+
 // readBody reads a request's body of at most max bytes. errBodyTooLarge; any
 // other error is the client's connection's.
 func readBody(c *gin.Context, max int64) ([]byte, error) {
 	if c.Request.ContentLength > max {
+		leaveBody(c)
 		return nil, errBodyTooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, max))

@@ -32,6 +32,8 @@ func (s *Server) answerHull(c *gin.Context, n *hull.Notification, err error) {
 	status, answer := s.judge(c, n, err)
 	if status == http.StatusOK {
 		answer = s.pace.Next(channel)
+	} else if status >= http.StatusInternalServerError {
+		comeBack(c, time.Duration(answer.FlowControl.In)*time.Millisecond)
 	}
 	c.JSON(status, answer)
 }
@@ -77,7 +79,7 @@ func (s *Server) notification(c *gin.Context, accepted time.Time) (n *hull.Notif
 	if n, err = hull.ParseNotification(body, s.cfg.Limits.JSONDepth); err != nil {
 		return nil, err
 	}
-	conn, err := s.authenticate(ctx, n.Configuration, true, func() error {
+	conn, err := s.authenticate(c, n.Configuration, true, func() error {
 		return s.verifier.Verify(ctx, c.Request.Header, n.ID)
 	})
 	if err != nil {

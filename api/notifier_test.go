@@ -78,7 +78,7 @@ func TestA4NotificationIsBoundToItsConnector(t *testing.T) {
 // whether the new one is good, at most once a minute. Somebody's guess keeps no other out.
 func TestRotatedSecret(t *testing.T) {
 	now := time.Now()
-	s := start(t, options{now: func() time.Time { return now }})
+	s := start(t, options{now: func() time.Time { return now }, store: func(*store.Config) {}}) // of nodes, others read the clock meanwhile
 	send := func(secret string) reply {
 		body := strings.Replace(configuration(ship, org, secret), `"n1"`, `"`+rand.Text()+`"`, 1)
 		return s.notify([]byte(body))
@@ -112,7 +112,7 @@ func TestRotatedSecret(t *testing.T) {
 
 func TestSoManySecretsAMinute(t *testing.T) {
 	now := time.Now()
-	s := start(t, options{now: func() time.Time { return now }})
+	s := start(t, options{now: func() time.Time { return now }, store: func(*store.Config) {}}) // of nodes, others read the clock meanwhile
 	send := func(secret string) int {
 		return s.notify([]byte(strings.Replace(configuration(ship, org, secret), `"n1"`, `"`+rand.Text()+`"`, 1))).status
 	}

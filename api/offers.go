@@ -47,6 +47,9 @@ func (s *Server) postOffer(c *gin.Context) {
 
 func (s *Server) offer(c *gin.Context) (id string, live int, err error) {
 	note(c, "offer.send", "")
+	if wait, ok := s.offerRates.allow(operatorOf(c).label, s.now()); !ok {
+		return "", 0, s.over(limitOffersPerOperator, "rate_limited", "Too many offers of this operator within a minute.").after(wait)
+	}
 	ctx := c.Request.Context()
 	conn, err := s.connectors.get(ctx, c.Param("connector"))
 	if err != nil {
@@ -76,7 +79,7 @@ func (s *Server) send(ctx context.Context, conn *connector, offer store.Offer) (
 		return "", 0, err
 	}
 	if len(pending) >= maxPending && !slices.ContainsFunc(pending, func(o *pendingOffer) bool { return o.id == offer.ID }) {
-		return "", 0, newProblem("rate_limited", fmt.Sprintf("%d offers of this connector have not expired.", len(pending))).after(time.Minute)
+		return "", 0, s.over(limitOffers, "rate_limited", fmt.Sprintf("%d offers of this connector have not expired.", len(pending))).after(time.Minute)
 	}
 	stored, created, err := s.store.PutOffer(ctx, offer)
 	switch {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hullbeam/api"
+	"hullbeam/store"
 	"hullbeam/store/storetest"
 )
 
@@ -199,7 +200,7 @@ func (s *server) wantOffersOf(l *listener, tabs []*listener, want ...string) {
 
 func TestOfferCap(t *testing.T) {
 	clock := time.Now()
-	s := start(t, options{noHull: true, now: func() time.Time { return clock }, config: func(c *api.Config) { c.Offers.Cap = 2 }})
+	s := start(t, options{noHull: true, now: func() time.Time { return clock }, store: func(*store.Config) {}, config: func(c *api.Config) { c.Offers.Cap = 2 }})
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
 	for i, live := range []int{1, 1, 0} {
 		s.sent(fmt.Sprintf(`{"id":"o%d","to":{"all":true},"data":1}`, i), live)
@@ -230,7 +231,7 @@ func TestOffersWaitForSegmentsAndPages(t *testing.T) {
 
 func TestExpiredOffersDoNotWait(t *testing.T) {
 	clock := time.Now()
-	s := start(t, options{noHull: true, now: func() time.Time { return clock }})
+	s := start(t, options{noHull: true, now: func() time.Time { return clock }, store: func(*store.Config) {}})
 	token := s.token(claim("anonymous_id", anonymous))
 	visitor := s.visitorOf(token)
 	s.sent(`{"id":"short","to":{"visitor":"`+visitor+`"},"data":1,"expires_in":"10m"}`, 0)

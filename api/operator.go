@@ -14,27 +14,47 @@ import (
 
 // operator is who asks for an operators' route.
 type operator struct {
-	label     string    // key: and the first 8 hex digits of the key's SHA-256, or hull: and the connector
-	connector string    // the only one that they may see and change; "": all
-	ends      time.Time // of their session; zero: they have shown the key itself
+	access
+	label string    // key: and the first 8 hex digits of the key's SHA-256, or hull: and the connector
+	ends  time.Time // of their session; zero: they have shown the key itself
 }
 
-// may tells whether the operator may see and change a connector. "": what concerns all.
+// may tells whether the operator may see a connector. "": what concerns all.
 func (o operator) may(connectorID string) bool {
 	return o.connector == "" || o.connector == connectorID
 }
 
-const operatorKey = "operator"
+// isChange tells requests that need the scope write, and are noted in the audit log. A
+// route of operators with another method changes something, or is taken for one that
+// does.
+func isChange(method string) bool { return method != http.MethodGet && method != http.MethodHead }
+
+// mayAsk is the one rule of what an operator may do: what is asked is of a connector that
+// they may see ("": of all), and is a look, or they may change what they see. The problem
+// says what is needed.
+func (o operator) mayAsk(method, connectorID string) error {
+	switch {
+	case connectorID == "" && !o.may(""):
+		return newProblem("forbidden", "This is of all connectors, and you are let in for one: a key for all is needed.")
+	case !o.may(connectorID):
+		return newProblem("forbidden", "This is of another connector: a key for that one, or for all, is needed.")
+	case isChange(method) && o.scope != ScopeWrite:
+		return newProblem("forbidden", "This is a change, and you are let in to read: a key with the scope write is needed.")
+	}
+	return nil
+}
+
+const whoKey = "operator"
 
 // operatorOf is who asks, behind the middleware operator; the zero value elsewhere.
 func operatorOf(c *gin.Context) operator {
-	o, _ := c.Get(operatorKey)
+	o, _ := c.Get(whoKey)
 	who, _ := o.(operator)
 	return who
 }
 
-// operator lets operators in who may see and change the route's connector, if it has
-// one: with an admin key, or the cookie of a session that a page of our own sends.
+// operator lets operators in: with a key, or the cookie of a session that a page of our
+// own sends.
 func (s *Server) operator(c *gin.Context) {
 	operatorHeaders(c)
 	who, err := s.whoOperates(c)
@@ -42,37 +62,47 @@ func (s *Server) operator(c *gin.Context) {
 		s.refuseOperator(c, err)
 		return
 	}
-	c.Set(operatorKey, who)
-	if connectorID := c.Param("connector"); connectorID != "" && !who.may(connectorID) {
-		s.fail(c, newProblem("forbidden", "This session is for another connector."))
+	c.Set(whoKey, who)
+}
+
+// ofConnector lets those go on who may do this to the route's connector. It comes after
+// operator.
+func (s *Server) ofConnector(c *gin.Context) {
+	if err := operatorOf(c).mayAsk(c.Request.Method, c.Param("connector")); err != nil {
+		s.fail(c, err)
 	}
 }
 
-// forAll lets operators in who may see and change everything. It comes after operator.
-func (s *Server) forAll(c *gin.Context) {
-	if !operatorOf(c).may("") {
-		s.fail(c, newProblem("forbidden", "This session is for one connector."))
+// ofAll lets those go on who may do this to what concerns all connectors. It comes after
+// operator.
+func (s *Server) ofAll(c *gin.Context) {
+	if err := operatorOf(c).mayAsk(c.Request.Method, ""); err != nil {
+		s.fail(c, err)
 	}
 }
 
-// operatorHeaders keep answers for operators to them, and visitors' texts in them from
-// being taken for a page.
-func operatorHeaders(c *gin.Context) {
-	c.Header("Cache-Control", "no-store")
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-}
+// operatorHeaders keep answers for operators to them.
+func operatorHeaders(c *gin.Context) { c.Header("Cache-Control", "no-store") }
 
 // whoOperates tells who asks. A key that is shown is what counts, also beside a cookie.
 func (s *Server) whoOperates(c *gin.Context) (operator, error) {
 	if c.GetHeader("Authorization") == "" {
 		return s.inSession(c)
 	}
-	hash, known := s.operators.find(bearer(c))
-	if !known {
+	return s.keyHolder(c)
+}
+
+// keyHolder tells whose key is shown.
+func (s *Server) keyHolder(c *gin.Context) (operator, error) {
+	key := bearer(c)
+	if key == "" {
 		return operator{}, errNoOperator
 	}
-	return operator{label: keyLabel(hash[:])}, nil
+	hash, may, known := s.operators.find(key)
+	if !known {
+		return operator{}, s.wrong(c, "key", errNoOperator)
+	}
+	return operator{access: may, label: keyLabel(hash[:])}, nil
 }
 
 // stillEach is how often it is looked whether who reads a stream would still be let in.
@@ -93,7 +123,7 @@ func (s *Server) stillOperator(c *gin.Context) bool {
 }
 
 // errNoOperator: who asks has shown nothing that lets operators in.
-var errNoOperator = newProblem("unauthorized", "Send an admin key, Authorization: Bearer …, or sign in at /admin/.")
+var errNoOperator = newProblem("unauthorized", "Send an operators' key, Authorization: Bearer …, or sign in at /admin/.")
 
 // refuseOperator answers who is not let in.
 func (s *Server) refuseOperator(c *gin.Context, err error) {
@@ -106,7 +136,7 @@ func (s *Server) refuseOperator(c *gin.Context, err error) {
 // credential is what an operator has shown, kept so that it can be told later whether it
 // still holds.
 type credential struct {
-	Key       []byte `json:"k,omitempty"` // SHA-256 of an admin key; none: the connector's secret was shown
+	Key       []byte `json:"k,omitempty"` // SHA-256 of an operators' key; none: the connector's secret was shown
 	Connector string `json:"c,omitempty"`
 	Secret    []byte `json:"s,omitempty"` // SHA-256 of it
 }
@@ -120,14 +150,15 @@ func credentialOf(conn *connector) credential {
 // errOver: what was shown does not let anybody in any more.
 var errOver = errors.New("the credential does not hold any more")
 
-// holds returns the operator of a credential. errOver: the key is not an admin key any
+// holds returns the operator of a credential. errOver: the key is not configured any
 // more, or the connector has another secret, or is not there.
 func (s *Server) holds(ctx context.Context, shown credential) (operator, error) {
 	if shown.Key != nil {
-		if !s.operators.has(shown.Key) {
+		may, known := s.operators.of(shown.Key)
+		if !known {
 			return operator{}, errOver
 		}
-		return operator{label: keyLabel(shown.Key)}, nil
+		return operator{access: may, label: keyLabel(shown.Key)}, nil
 	}
 	conn, err := s.connectors.find(ctx, shown.Connector)
 	switch {
@@ -138,8 +169,13 @@ func (s *Server) holds(ctx context.Context, shown credential) (operator, error) 
 	case conn.credentials().Secret == "" || subtle.ConstantTimeCompare(credentialOf(conn).Secret, shown.Secret) != 1:
 		return operator{}, errOver
 	}
-	return operator{label: "hull:" + conn.id, connector: conn.id}, nil
+	return hullOperator(conn), nil
 }
 
-// keyLabel names an admin key by its hash.
+// hullOperator is who has come with a connector's credentials of Hull.
+func hullOperator(conn *connector) operator {
+	return operator{access: access{conn.id, ScopeWrite}, label: "hull:" + conn.id}
+}
+
+// keyLabel names a key by its hash.
 func keyLabel(hash []byte) string { return "key:" + hex.EncodeToString(hash[:4]) }

@@ -138,7 +138,7 @@ func (s *Server) endTab(ctx context.Context, g stream.Grant, p *pageView) error 
 	}
 	// A page is left as often as it is looked at: that is no part of its allowance.
 	if wait, ok := s.visitorRates.allow("gone "+g.Visitor, s.now()); !ok {
-		return newProblem("rate_limited", "Too many pages of this visitor are left.").after(wait)
+		return s.over(limitPages, "rate_limited", "Too many pages of this visitor are left.").after(wait)
 	}
 	s.presence.gone(g.Connector, g.Visitor, p.Tab)
 	s.tellPage(ctx, g.Connector, toldPage{Visitor: g.Visitor, Tab: tab{ID: p.Tab}, Gone: true})
@@ -229,7 +229,7 @@ func (s *Server) recordView(ctx context.Context, g stream.Grant, p *pageView, ke
 // admitVisitor takes one of a visitor's allowance.
 func (s *Server) admitVisitor(g stream.Grant) error {
 	if wait, ok := s.visitorRates.allow(g.Visitor, s.now()); !ok {
-		return newProblem("rate_limited", "Too many page views, emails and receipts of this visitor.").after(wait)
+		return s.over(limitPages, "rate_limited", "Too many page views, emails and receipts of this visitor.").after(wait)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"hullbeam/api"
 	"hullbeam/hull"
+	"hullbeam/store"
 	"hullbeam/store/storetest"
 	"hullbeam/stream"
 )
@@ -363,8 +364,8 @@ func TestEmailAnswers(t *testing.T) {
 
 func TestPageAnswers(t *testing.T) {
 	now := time.Now()
-	clock := now
-	s := start(t, options{private: tracking, now: func() time.Time { return clock }})
+	var late atomic.Int64
+	s := start(t, options{private: tracking, now: func() time.Time { return now.Add(time.Duration(late.Load())) }})
 	token := s.token(claim("anonymous_id", anonymous))
 	elsewhere := must(s.tokens.SealGrant(stream.Grant{Connector: "nobody", Origin: page, Visitor: "v_x", Issued: now, Expires: now.Add(time.Hour)}))
 	body := func(member string, value any) string {
@@ -435,14 +436,14 @@ func TestPageAnswers(t *testing.T) {
 	}
 
 	t.Run("a token too old for streams is good for the visit", func(t *testing.T) {
-		clock = now.Add(24*time.Hour - time.Second)
+		late.Store(int64(24*time.Hour - time.Second))
 		if r := s.do("GET", "/api/v1/stream?token="+token, "", fromPage); r.code() != "token_expired" {
 			t.Errorf("stream: got %d %s", r.status, r.body)
 		}
 		s.viewed(view(token, "late"))
 	})
 	t.Run("and not for longer", func(t *testing.T) {
-		clock = now.Add(24 * time.Hour)
+		late.Store(int64(24 * time.Hour))
 		for _, path := range visitRoutes {
 			if r := s.beacon(path, view(token, "later")); r.status != 401 || r.code() != "token_expired" {
 				t.Errorf("%s: got %d %s", path, r.status, r.body)
@@ -519,7 +520,7 @@ func TestViewOfATokenOutlivesItsRequest(t *testing.T) {
 
 func TestPagesPerVisitor(t *testing.T) {
 	clock := time.Now()
-	s := start(t, options{now: func() time.Time { return clock }, config: func(c *api.Config) { c.Limits.PagesPerVisitor = 3 }})
+	s := start(t, options{now: func() time.Time { return clock }, store: func(*store.Config) {}, config: func(c *api.Config) { c.Limits.PagesPerVisitor = 3 }})
 	token := s.token(`{"claims":{"anonymous_id":"` + anonymous + `"},"page":{"url":"` + ownPage + `"}}`)
 	storetest.Eventually(t, "the token's view is counted", func() bool {
 		return s.metric("hullbeam_page_views_total", "result", "counted") == 1

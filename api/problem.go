@@ -46,7 +46,7 @@ var codes = []struct {
 	{"identity_token_invalid", http.StatusUnauthorized, "The proof of identity does not hold"},
 	{"token_invalid", http.StatusUnauthorized, "The stream token is not one of ours"},
 	{"token_expired", http.StatusUnauthorized, "The stream token has expired"},
-	{"unauthorized", http.StatusUnauthorized, "An admin key or a session is needed"},
+	{"unauthorized", http.StatusUnauthorized, "An operators' key or a session is needed"},
 	{"forbidden", http.StatusForbidden, "This is not for you"},
 	{"origin_not_allowed", http.StatusForbidden, "This page's origin is not allowed"},
 	{"claims_unproven", http.StatusForbidden, "No claim counts without proof"},
@@ -96,9 +96,11 @@ func problemOf(err error) *problem {
 	if e, ok := errors.AsType[*hull.NotificationError](err); ok {
 		switch e.Status {
 		case http.StatusServiceUnavailable:
-			return newProblem("unavailable", e.Reason)
+			return newProblem("unavailable", e.Reason).shed()
 		case http.StatusRequestEntityTooLarge:
 			return newProblem("body_too_large", e.Reason)
+		case http.StatusTooManyRequests:
+			return newProblem("rate_limited", e.Reason+".")
 		case http.StatusBadRequest:
 			return newProblem("invalid_request", e.Reason)
 		}
@@ -146,13 +148,18 @@ func (p *problem) shed() *problem {
 	return p.after(shedRetry/2 + rand.N(shedRetry))
 }
 
+// comeBack asks the client to come back in so long, 0: it may as it likes.
+func comeBack(c *gin.Context, in time.Duration) {
+	if in > 0 {
+		c.Header("Retry-After", strconv.Itoa(int((in+time.Second-1)/time.Second)))
+	}
+}
+
 // fail answers with the problem that err is, and ends the request.
 func (s *Server) fail(c *gin.Context, err error) {
 	p := problemOf(err)
 	s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
-	if p.retryAfter > 0 {
-		c.Header("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
-	}
+	comeBack(c, p.retryAfter)
 	c.Set(problemKey, p.Code)
 	c.Header("Content-Type", "application/problem+json")
 	c.Header("Cache-Control", "no-store")

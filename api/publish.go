@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ type state struct {
 func (s *Server) publication(c *connector, st state) (p *stream.Publication, result string) {
 	p = &stream.Publication{
 		User: st.message.UserID, Version: st.version, Generation: c.generation,
-		Topics: st.topics, Gone: st.gone,
+		Topics: st.topics, Gone: st.gone, Foreign: func(of iter.Seq2[string, bool]) bool { return isForeign(st.topics, of) },
 	}
 	p.Unsigned, result = s.project(c.settings, st, false)
 	if p.Signed = p.Unsigned; !c.settings.SameForUnsigned() {

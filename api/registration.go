@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gin-gonic/gin"
+
 	"hullbeam/hull"
 	"hullbeam/store"
 )
@@ -18,7 +20,8 @@ import (
 // nothing else is fetched, and nothing changed, before that holds
 // (docs/hull-protocol.md 3.6). teaches is whether the signature says that the sender is
 // Hull: if not, it may be a known connector's alone, by the secret that is known.
-func (s *Server) authenticate(ctx context.Context, said hull.Configuration, teaches bool, verify func() error) (*connector, error) {
+func (s *Server) authenticate(c *gin.Context, said hull.Configuration, teaches bool, verify func() error) (*connector, error) {
+	ctx := c.Request.Context()
 	conn, err := s.connectors.find(ctx, said.ID)
 	known := err == nil
 	switch {
@@ -32,10 +35,12 @@ func (s *Server) authenticate(ctx context.Context, said hull.Configuration, teac
 	if err != nil {
 		return nil, err
 	}
-	rotated := known && !sameSecret(conn, said)
-	if rotated && (!teaches || conn.credentials().Organization == "") {
-		return nil, errOtherSecret // without organization it does not stand on Hull, which could say that the new one is good
+	if known && (!teaches || conn.credentials().Organization == "") { // without organization it does not stand on Hull, which could say that a new one is good
+		if err := s.hasSecret(c, conn, said, errOtherSecret); err != nil {
+			return nil, err
+		}
 	}
+	rotated := known && !sameSecret(conn, said)
 	if err := verify(); err != nil {
 		if known && !rotated { // who does not have the secret could be anybody
 			s.markBadSignature(conn, err)

@@ -212,6 +212,16 @@ func (c *cluster) knowLocked(r *resident) {
 	}
 }
 
+// unknow has a connector that is not in memory read anew once it is.
+func (c *cluster) unknow(connectorID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.residents[connectorChannel(connectorID)]; r != nil {
+		r.fresh = false
+		r.told++
+	}
+}
+
 // want is why something is read anew.
 type want struct {
 	show bool // it is published also when it has not changed: a topic has come to lead there

@@ -191,6 +191,9 @@ func (r *resync) readConnector(ctx context.Context, id string) error {
 		r.server.dismiss(conn)
 		return nil
 	case errors.Is(err, store.ErrNotFound) && conn != nil:
+		if err := r.server.readRevocations(ctx, conn); err != nil { // first: who reads it then has them
+			return err
+		}
 		_, err = r.store.RestoreConnector(ctx, conn.known().record)
 		return err
 	case errors.Is(err, store.ErrNotFound):
@@ -201,11 +204,14 @@ func (r *resync) readConnector(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	}
+	if conn == nil {
+		return nil
+	}
 	if changed {
 		r.server.log.Info("settings changed by another node", "connector", id)
 		r.server.applySettings(ctx, conn)
 	}
-	return nil
+	return r.server.readRevocations(ctx, conn)
 }
 
 // readUsers compares what the node knows of users with what Redis has: what is

@@ -21,7 +21,5 @@ func (s *Server) getScript(c *gin.Context) {
 		return
 	}
 	c.Header("Cache-Control", "public, max-age=31536000, immutable")
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("Cross-Origin-Resource-Policy", "cross-origin")
 	c.Data(http.StatusOK, "text/javascript; charset=utf-8", settings.ScriptFile())
 }

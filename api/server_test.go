@@ -76,7 +76,7 @@ type options struct {
 // server is a whole server on real parts: a store in a file, a pretend Hull, a
 // listener on loopback.
 type server struct {
-	t        *testing.T
+	t        testing.TB
 	URL      string
 	api      *api.Server
 	store    store.Store
@@ -91,12 +91,13 @@ type server struct {
 	log      *lockedBuffer
 	now      func() time.Time
 	stop     func() // ends what runs beside requests, and waits for it
+	visits   string // the token of a visitor who looks at pages
 
 	clustered bool // the store is one that nodes share
 	bus       *stream.RedisBus
 }
 
-func start(t *testing.T, o options) *server {
+func start(t testing.TB, o options) *server {
 	t.Helper()
 	s := &server{t: t, key: hulltest.ProcessKey(), log: &lockedBuffer{}, now: o.now}
 	if s.now == nil {
@@ -197,6 +198,10 @@ func start(t *testing.T, o options) *server {
 	s.runs(firehose.Run)
 	s.run()
 	web := httptest.NewUnstartedServer(s.api.Handler())
+	web.Config.Protocols = &http.Protocols{}
+	web.Config.Protocols.SetHTTP1(true)
+	web.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.api.Bound(web.Config)
 	web.Listener = must(reactor.Listen(web.Listener.(*net.TCPListener), api.StreamPath, web.Config))
 	web.Start()
 	s.URL = web.URL
@@ -212,8 +217,9 @@ func (s *server) run() {
 	s.stop = s.runs(s.api.Run)
 	s.api.Prepared()
 	storetest.Eventually(s.t, "the node is ready", func() bool {
-		w := httptest.NewRecorder()
-		s.api.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost/readyz", nil)
+		r.RemoteAddr = "127.0.0.1:1234" // development mode asks for that
+		s.api.Handler().ServeHTTP(w, r)
 		return w.Code == http.StatusOK
 	})
 }
@@ -313,6 +319,14 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// take is all of it, which the next one has no more.
+func (l *lockedBuffer) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.b.Reset()
+	return l.b.String()
+}
+
 // call is a request that Hull got.
 type call struct{ path, token, body string }
 
@@ -374,7 +388,7 @@ func claim(kind, value string) string {
 
 // listener is an open stream as r3labs' client reads it.
 type listener struct {
-	t       *testing.T
+	t       testing.TB
 	visitor string
 	events  chan sse.Event
 	ended   chan struct{}
@@ -538,7 +552,7 @@ func TestMetricsLint(t *testing.T) {
 	}
 }
 
-func readFile(t *testing.T, path string) []byte {
+func readFile(t testing.TB, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash(path))
 	if err != nil {

@@ -54,11 +54,11 @@ func (s *Server) inSession(c *gin.Context) (operator, error) {
 // sessionOf opens the cookie of a request. errSignedOut: there is none that is good for
 // now.
 func (s *Server) sessionOf(c *gin.Context) (open session, err error) {
-	cookie, err := c.Request.Cookie(cookieName(c.Request))
-	if err != nil || len(cookie.Value) > maxSession {
+	cookies := c.Request.CookiesNamed(s.cookieName(c))
+	if len(cookies) != 1 || len(cookies[0].Value) > maxSession { // of two, one may be somebody else's, put there by another host
 		return open, errSignedOut
 	}
-	if s.unseal(cookie.Value, sessionContext, &open) != nil || !s.now().Before(open.Ends) {
+	if s.unseal(cookies[0].Value, sessionContext, &open) != nil || !s.now().Before(open.Ends) {
 		return open, errSignedOut
 	}
 	return open, nil
@@ -132,10 +132,11 @@ type sessionAnswer struct {
 	Operator   string   `json:"operator"`
 	Connectors []string `json:"connectors"`           // those that it is for; null: all
 	ExpiresAt  string   `json:"expires_at,omitempty"` // "": who asks has shown a key, and has no session
+	Scope      string   `json:"scope"`
 }
 
 func answerOf(who operator) sessionAnswer {
-	answer := sessionAnswer{Operator: who.label}
+	answer := sessionAnswer{Operator: who.label, Scope: who.scope}
 	if who.connector != "" {
 		answer.Connectors = []string{who.connector}
 	}
@@ -165,8 +166,8 @@ func (s *Server) postSession(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	c.Set(operatorKey, who)
-	setCookie(c, s.seal(open, sessionContext), s.cfg.Admin.SessionTTL)
+	c.Set(whoKey, who)
+	s.setCookie(c, s.seal(open, sessionContext), s.cfg.Admin.SessionTTL)
 	c.JSON(http.StatusCreated, answerOf(who))
 }
 
@@ -182,18 +183,15 @@ func slow(ctx context.Context) {
 
 // signIn makes a session of what the request shows.
 func (s *Server) signIn(c *gin.Context) (who operator, open session, err error) {
-	if err := mayHaveCookie(c.Request); err != nil {
+	if err := s.mayHaveCookie(c); err != nil {
 		return who, open, err
-	}
-	if wait, ok := s.signIns.allow(clientAddress(c), s.now()); !ok {
-		return who, open, newProblem("rate_limited", "Too many tries to sign in from this address.").after(wait)
 	}
 	req, err := readSignIn(c)
 	if err != nil {
 		return who, open, err
 	}
 	note(c, "session.begin", req.method())
-	shown, err := s.shown(c.Request.Context(), req)
+	shown, err := s.shown(c, req)
 	if err != nil {
 		return who, open, err
 	}
@@ -214,7 +212,7 @@ func (s *Server) deleteSession(c *gin.Context) {
 			return
 		}
 	}
-	setCookie(c, "", -time.Second)
+	s.setCookie(c, "", -time.Second)
 	c.Status(http.StatusNoContent)
 }
 
@@ -228,7 +226,7 @@ func (s *Server) signOut(c *gin.Context, open session) error {
 	} else if err != nil {
 		return err
 	}
-	c.Set(operatorKey, who)
+	c.Set(whoKey, who)
 	note(c, "session.end", "")
 	if err := s.end(c.Request.Context(), open); err != nil {
 		return err

@@ -39,14 +39,14 @@ func (s *Server) postInstallCode(c *gin.Context) {
 }
 
 func (s *Server) codeURL(c *gin.Context) (string, error) {
-	conn, err := s.openCheckToken(c.Request.Context(), bearer(c))
+	conn, err := s.openCheckToken(c, bearer(c))
 	if err != nil {
 		return "", err
 	}
 	if s.cfg.AdminApart {
 		return "", newProblem("not_found", "The operators' pages are at another address, which those who run this server know.")
 	}
-	c.Set(operatorKey, operator{label: "hull:" + conn.id, connector: conn.id})
+	c.Set(whoKey, hullOperator(conn))
 	note(c, "session.code", "")
 	code := codeGrant{rand.Text(), credentialOf(conn), s.now().Add(codeTTL)}
 	return adminPath + "/#code=" + s.seal(code, codeContext), nil

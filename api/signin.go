@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"mime"
 	"net/url"
@@ -13,7 +12,7 @@ import (
 
 // signInRequest is what who signs in shows: one of the three.
 type signInRequest struct {
-	Key string `json:"key"` // an admin key
+	Key string `json:"key"` // an operators' key
 
 	Ship         string `json:"ship"` // a connector's credentials, as Hull's dashboard has them
 	Organization string `json:"organization"`
@@ -62,23 +61,29 @@ func (r *signInRequest) method() string {
 // errWrong tells nothing of what was wrong.
 var errWrong = newProblem("unauthorized", "This does not let you in. Is it complete? A code from Hull's page is good once, for a minute.")
 
-// shown returns what was shown, when it is right. errWrong: it is not.
-func (s *Server) shown(ctx context.Context, req *signInRequest) (credential, error) {
+// shown returns what was shown, when it is right. errWrong, or hull.ErrTooManyTries: it is not.
+func (s *Server) shown(c *gin.Context, req *signInRequest) (credential, error) {
+	ctx := c.Request.Context()
 	switch req.method() {
 	case "key":
-		hash, known := s.operators.find(req.Key)
+		hash, _, known := s.operators.find(req.Key)
 		if !known {
-			return credential{}, errWrong
+			return credential{}, s.wrong(c, "key", errWrong)
 		}
 		return credential{Key: hash[:]}, nil
 	case "code":
-		return s.redeem(ctx, req.Code)
+		shown, err := s.redeem(ctx, req.Code)
+		if errors.Is(err, errWrong) {
+			err = s.wrong(c, "code", err)
+		}
+		return shown, err
 	}
-	conn, err := s.connectorOf(ctx, url.Values{"ship": {req.Ship}, "organization": {req.Organization}, "secret": {req.Secret}})
-	if _, told := errors.AsType[*hull.NotificationError](err); told {
+	conn, err := s.connectorOf(c, url.Values{"ship": {req.Ship}, "organization": {req.Organization}, "secret": {req.Secret}})
+	switch _, told := errors.AsType[*hull.NotificationError](err); {
+	case err == nil:
+		return credentialOf(conn), nil
+	case told && !errors.Is(err, hull.ErrTooManyTries):
 		return credential{}, errWrong
-	} else if err != nil {
-		return credential{}, err
 	}
-	return credentialOf(conn), nil
+	return credential{}, err
 }

@@ -76,6 +76,7 @@ func ofThisVersion(name string) string {
 // getSnippet answers the page snippet and its parts. Any page may load them: they hold
 // nothing of anybody. The name of a part has its hash, so that it never changes.
 func (s *Server) getSnippet(c *gin.Context) {
+	forAnyPage(c)
 	name := c.Request.URL.Path
 	file, ok := snippetFiles()[name]
 	age := snippetAge
@@ -91,8 +92,6 @@ func (s *Server) getSnippet(c *gin.Context) {
 	}
 	h := c.Writer.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", file.etag)
 	h.Set("Cache-Control", age)

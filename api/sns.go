@@ -41,7 +41,7 @@ func (s *Server) sns(c *gin.Context, accepted time.Time) (n *hull.Notification, 
 	leave := func() {}
 	defer func() { leave() }()
 	var m *hull.SNSMessage
-	conn, err := s.authenticate(ctx, said, s.verifier.KnowsSNS(), func() (err error) {
+	conn, err := s.authenticate(c, said, s.verifier.KnowsSNS(), func() (err error) {
 		if m, leave, err = s.readSNS(c); err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (s snsServer) say(subject, message string) {
 	wantText(s.t, r, "ok")
 }
 
-func wantText(t *testing.T, r reply, want string) {
+func wantText(t testing.TB, r reply, want string) {
 	t.Helper()
 	if r.status != 200 || string(r.body) != want || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
 		t.Errorf("got %d %s %s, want %s", r.status, r.header.Get("Content-Type"), r.body, want)
@@ -362,7 +362,7 @@ func TestSNSFirstContact(t *testing.T) {
 
 func TestSNSRotatedSecret(t *testing.T) {
 	now := time.Now()
-	s := startSNS(t, options{verify: ofHull, now: func() time.Time { return now }})
+	s := startSNS(t, options{verify: ofHull, now: func() time.Time { return now }, store: func(*store.Config) {}})
 	send := func(secret string) reply {
 		return s.post(query(ship, org, secret), s.sns.Sign(s.sns.Notification("ship:update", "{}", s.now())))
 	}

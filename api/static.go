@@ -29,8 +29,11 @@ func (s *Server) getDemo(c *gin.Context) {
 		return
 	}
 	// The site may be asked by another of this machine's names than streams are.
-	c.Header("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; connect-src 'self' "+
+	asPage(c, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; connect-src 'self' "+
 		s.cfg.PublicURL+"; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'")
+	// It plays a site of a customer's: with no-referrer browsers would say of its beacons that
+	// they are of no origin.
+	c.Header("Referrer-Policy", "strict-origin-when-cross-origin")
 	c.Header("Cache-Control", "no-cache")
 	demo, _ := fs.Sub(static.FS, "demo") // it is there: embed
 	http.StripPrefix(demoPath, http.FileServerFS(demo)).ServeHTTP(c.Writer, c.Request)

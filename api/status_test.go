@@ -75,7 +75,9 @@ func TestE1StatusSaysWhatIsWrongWithSettings(t *testing.T) {
 		{"signed without a secret", `{"whitelisted_domains":["www.harbor.example"],"public_events":["Viewed"],"identity_verification":"signed"}`, "error", "Identity secret"},
 		{"anybody is believed", `{"whitelisted_domains":["www.harbor.example"],"public_events":["Viewed"],"identity_verification":"off"}`, "warning", "not verified"},
 		{"strangers see as much", `{"whitelisted_domains":["www.harbor.example"],"public_traits":["email"]}`, "warning", "public_traits_unsigned"},
-		{"strangers are nobody when all is signed", `{"whitelisted_domains":["www.harbor.example"],"public_traits":["email"],"identity_verification":"signed","identity_secret":"x"}`, "ok", ""},
+		{"strangers are nobody when all is signed", `{"whitelisted_domains":["www.harbor.example"],"public_traits":["email"],"identity_verification":"signed","identity_secret":"a long random secret"}`, "ok", ""},
+		{"the identity secret is short", strings.TrimSuffix(wellSet, "}") + `,"identity_secret":"fifteen letters"}`, "warning", "Identity secret is shorter"},
+		{"one of two is", strings.TrimSuffix(wellSet, "}") + `,"identity_secret":["a long random secret","x"]}`, "warning", "Identity secret is shorter"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, options{private: test.private})

@@ -39,6 +39,7 @@ func (s *Server) getStream(c *gin.Context) {
 	if c.Request.Body != http.NoBody {
 		http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
 	}
+	defer carry(c.Request)()
 	s.broker.Serve(c.Writer, c.Request, o.sub) // the stream may live on
 	lookup.Wait()
 }
@@ -46,7 +47,7 @@ func (s *Server) getStream(c *gin.Context) {
 // open is all that comes before the first byte.
 func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
 	if !s.openings.take("") {
-		return nil, false, newProblem("unavailable", "Too many streams are being opened.").shed()
+		return nil, false, s.over(limitOpenings, "unavailable", "Too many streams are being opened.").shed()
 	}
 	defer s.openings.giveBack("")
 	g, conn, err := s.openGrant(c)
@@ -54,12 +55,18 @@ func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
 		return nil, false, err
 	}
 	last := lastEventID(c)
-	v := &visit{server: s, address: clientAddress(c), connector: conn.id, watched: !s.cfg.History.isIgnored(c.Request.Header)}
+	v := &visit{server: s, address: s.clientAddress(c), connector: conn.id, visitor: g.Visitor, watched: !s.cfg.History.isIgnored(c.Request.Header)}
 	sub, err := s.subscribe(v, g, last)
 	if err != nil {
 		return nil, false, err
 	}
-	if conn.gone.Load() { // since it was looked for
+	opened := false
+	defer func() {
+		if !opened { // also when something panics, or its places would be taken for good
+			s.broker.Unsubscribe(sub, openFailed(err))
+		}
+	}()
+	if conn.gone.Load() || conn.revoked.refuses(g) { // since it was looked for
 		sub.End(stream.ReasonRevoked, s.broker.Retry())
 	}
 	o = &opening{conn: conn, grant: g, sub: sub, visit: v, last: last}
@@ -68,9 +75,9 @@ func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
 		cached, err = s.tellRemembered(o), nil
 	}
 	if err != nil {
-		s.broker.Unsubscribe(sub, openFailed(err))
 		return nil, false, err
 	}
+	opened = true
 	return o, cached, nil
 }
 
@@ -96,6 +103,7 @@ func openFailed(err error) stream.Reason {
 type visit struct {
 	server             *Server
 	address, connector string
+	visitor            string
 	served             served
 	sub                *stream.Subscriber                 // nil: it could not be opened
 	watched            bool                               // somebody looks at the page: it is no program
@@ -116,8 +124,7 @@ func (v *visit) Follows(sub *stream.Subscriber, user string, rank int) {
 
 // Ended implements stream.Owner.
 func (v *visit) Ended(stream.Reason) {
-	v.server.addressStreams.giveBack(v.address)
-	v.server.connectorStreams.giveBack(v.connector)
+	v.server.giveBack(v)
 	if v.watched && v.sub != nil {
 		v.server.presence.closed(v.connector, v.sub)
 	}
@@ -150,7 +157,7 @@ func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
 
 // grantor is the connector of a grant, if the page that asks may use both.
 func (s *Server) grantor(c *gin.Context, g stream.Grant) (*connector, error) {
-	if origin := c.GetHeader("Origin"); origin != "" && origin != g.Origin {
+	if origin := pageOrigin(c.Request); origin != "" && origin != g.Origin {
 		return nil, newProblem("origin_not_allowed", "The token was made for another origin.")
 	}
 	conn, err := s.connectors.find(c.Request.Context(), g.Connector)
@@ -161,6 +168,9 @@ func (s *Server) grantor(c *gin.Context, g stream.Grant) (*connector, error) {
 	}
 	if !conn.current().AllowsOrigin(g.Origin) {
 		return nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin any more.")
+	}
+	if conn.revoked.refuses(g) {
+		return nil, newProblem("token_invalid", "It was revoked: ask for a new token.")
 	}
 	if !s.counts(conn, grantProof(g)) {
 		return nil, newProblem("token_invalid", "What it was given for does not count as proof any more: ask for a new token.")
@@ -193,15 +203,14 @@ func (s *Server) counts(conn *connector, proven iter.Seq2[string, bool]) bool {
 
 // subscribe admits a stream and enters it into the index.
 func (s *Server) subscribe(v *visit, g stream.Grant, last stream.ID) (*stream.Subscriber, error) {
-	if !s.addressStreams.take(v.address) {
-		return nil, newProblem("unavailable", "Too many streams of this address.").shed()
-	}
-	if !s.connectorStreams.take(g.Connector) {
-		s.addressStreams.giveBack(v.address)
-		return nil, newProblem("unavailable", "Too many streams of this connector.").shed()
+	if err := s.takePlaces(v); err != nil {
+		return nil, err
 	}
 	sub, err := s.broker.Await(g, v, last, s.joined(g))
 	if err != nil {
+		if errors.Is(err, stream.ErrFull) {
+			s.met(limitStreams)
+		}
 		v.Ended("")
 		return nil, err
 	}
@@ -214,6 +223,42 @@ func (s *Server) subscribe(v *visit, g stream.Grant, last stream.ID) (*stream.Su
 	return sub, nil
 }
 
+// takePlaces takes the places of a stream, all or none.
+func (s *Server) takePlaces(v *visit) error {
+	all := s.placesOf(v)
+	for i, p := range all {
+		if p.of.take(p.key) {
+			continue
+		}
+		for _, taken := range all[:i] {
+			taken.of.giveBack(taken.key)
+		}
+		return s.over(p.limit, "unavailable", "Too many streams of this "+p.whose+".").shed()
+	}
+	return nil
+}
+
+func (s *Server) giveBack(v *visit) {
+	for _, p := range s.placesOf(v) {
+		p.of.giveBack(p.key)
+	}
+}
+
+// place is one of those that a stream takes.
+type place struct {
+	of         *places
+	key, whose string
+	limit      limit
+}
+
+func (s *Server) placesOf(v *visit) [3]place {
+	return [3]place{
+		{s.addressStreams, v.address, "address", limitStreamsPerAddress},
+		{s.visitorPlaces, v.visitor, "visitor", limitStreamsPerVisitor},
+		{s.connectorStreams, v.connector, "connector", limitStreamsPerConn},
+	}
+}
+
 // tellSnapshot tells a new stream what is cached of its user, unless the page
 // has seen it. cached is false when nothing is.
 func (s *Server) tellSnapshot(ctx context.Context, o *opening) (cached bool, err error) {
@@ -221,7 +266,9 @@ func (s *Server) tellSnapshot(ctx context.Context, o *opening) (cached bool, err
 	if s.cluster != nil {
 		find = s.cluster.find
 	}
-	snap, rank, err := find(ctx, o.conn.id, grantTopics(o.grant))
+	snap, rank, err := s.findOwn(o.grant, func(topics []string) (store.Snapshot, int, error) {
+		return find(ctx, o.conn.id, topics)
+	})
 	if errors.Is(err, store.ErrNotFound) {
 		s.metrics.snapshots.WithLabelValues("miss").Inc()
 		o.sub.Greet(cacheMiss(o.grant))
@@ -243,7 +290,10 @@ func (s *Server) tellSnapshot(ctx context.Context, o *opening) (cached bool, err
 // nobody knows.
 func (s *Server) tellRemembered(o *opening) (cached bool) {
 	result := "away"
-	if snap, rank, err := s.cluster.remembered(o.conn.id, grantTopics(o.grant)); err == nil {
+	snap, rank, err := s.findOwn(o.grant, func(topics []string) (store.Snapshot, int, error) {
+		return s.cluster.remembered(o.conn.id, topics)
+	})
+	if err == nil {
 		if st, err := snapshotState(snap); err == nil {
 			result = s.follow(o, st, rank, o.last)
 		}

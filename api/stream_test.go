@@ -49,6 +49,7 @@ func TestStreamAnswers(t *testing.T) {
 		{"of a connector that is gone", must(s.tokens.SealGrant(foreign)), nil, 401, "token_invalid"},
 		{"of an origin that was removed", must(s.tokens.SealGrant(outside)), nil, 403, "origin_not_allowed"},
 		{"from another origin", token, []string{"Origin: https://evil.example"}, 403, "origin_not_allowed"},
+		{"from two origins, the first of them its own", token, []string{"Origin: " + page, "Origin: https://evil.example"}, 403, "origin_not_allowed"},
 		{"from a sandboxed page", token, []string{"Origin: null"}, 403, "origin_not_allowed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -336,7 +337,7 @@ func TestC20StreamLimits(t *testing.T) {
 }
 
 // waitFor waits until what another goroutine does has come about.
-func waitFor(t *testing.T, come func() bool) {
+func waitFor(t testing.TB, come func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(time.Millisecond)

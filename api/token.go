@@ -66,10 +66,10 @@ func (s *Server) reject(c *gin.Context, err error) {
 // token is the way from claims to a token: admit, read, prove, seal. view takes the page
 // view that the request is.
 func (s *Server) token(c *gin.Context) (answer *tokenResponse, view func(), err error) {
-	if wait, ok := s.tokenRates.allow(clientAddress(c), s.now()); !ok {
-		return nil, nil, newProblem("rate_limited", "Too many tokens for this address.").after(wait)
+	if wait, ok := s.tokenRates.allow(s.clientAddress(c), s.now()); !ok {
+		return nil, nil, s.over(limitTokensPerAddress, "rate_limited", "Too many tokens for this address.").after(wait)
 	}
-	origin := c.GetHeader("Origin")
+	origin := pageOrigin(c.Request)
 	if origin == "" {
 		return nil, nil, newProblem("origin_not_allowed", "A token request has an Origin header.")
 	}
@@ -83,15 +83,18 @@ func (s *Server) token(c *gin.Context) (answer *tokenResponse, view func(), err 
 		s.mark(conn, markRefused)
 		return nil, nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin.")
 	}
+	if wait, ok := s.connectorTokens.allow(conn.id, s.now()); !ok {
+		return nil, nil, s.over(limitTokensPerConnector, "rate_limited", "Too many tokens for this connector.").after(wait)
+	}
 	req, err := s.readTokenRequest(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	proof, err := s.prove(req, conn.id, settings)
+	proof, err := s.prove(c.Request.Context(), req, conn.id, settings)
 	if err != nil {
 		return nil, nil, err
 	}
-	answer, g, err := s.grant(conn.id, origin, req.VisitorKey, proof)
+	answer, g, err := s.grant(conn, origin, req.VisitorKey, proof)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,10 +120,14 @@ func (s *Server) readBrowserBody(c *gin.Context) ([]byte, error) {
 	if err != nil || kind != "application/json" && kind != "text/plain" {
 		return nil, newProblem("unsupported_media_type", "Send JSON as application/json or text/plain.")
 	}
-	return readText(c, s.cfg.Limits.Body)
+	body, err := readText(c, s.cfg.Limits.Body)
+	if err != nil && problemOf(err).Code == "body_too_large" {
+		s.met(limitBody)
+	}
+	return body, err
 }
 
-func (s *Server) prove(req *tokenRequest, connectorID string, settings *hull.Settings) (hull.Proof, error) {
+func (s *Server) prove(ctx context.Context, req *tokenRequest, connectorID string, settings *hull.Settings) (hull.Proof, error) {
 	limits := hull.ClaimLimits{Length: s.cfg.Limits.ClaimLength, AnonymousIDs: s.cfg.Limits.AnonymousIDs}
 	claims, err := hull.ParseClaims(req.Claims, limits)
 	if err != nil {
@@ -128,7 +135,12 @@ func (s *Server) prove(req *tokenRequest, connectorID string, settings *hull.Set
 	}
 	policy := s.policy(connectorID, settings)
 	policy.Limits = limits
-	return hull.Prove(claims, req.IdentityToken, req.UserHash, policy, s.now())
+	proof, err := hull.Prove(claims, req.IdentityToken, req.UserHash, policy, s.now())
+	s.metrics.confusions.WithLabelValues("shaped").Add(float64(proof.Shaped))
+	if err != nil || policy.Verification != hull.VerifyPossession {
+		return proof, err
+	}
+	return s.unconfused(ctx, connectorID, proof)
 }
 
 // policy says which claims count for a connector.
@@ -146,9 +158,9 @@ func (s *Server) policy(connectorID string, settings *hull.Settings) hull.Policy
 }
 
 // grant seals what was proven.
-func (s *Server) grant(connectorID, origin, visitorKey string, proof hull.Proof) (*tokenResponse, stream.Grant, error) {
+func (s *Server) grant(conn *connector, origin, visitorKey string, proof hull.Proof) (*tokenResponse, stream.Grant, error) {
 	now := s.now()
-	g := stream.Grant{Connector: connectorID, Origin: origin, Issued: now, Expires: now.Add(s.cfg.Stream.TokenTTL)}
+	g := stream.Grant{Connector: conn.id, Origin: origin, Issued: conn.revoked.issue(now), Expires: now.Add(s.cfg.Stream.TokenTTL)}
 	answer := &tokenResponse{
 		ExpiresAt: g.Expires.UTC().Format(timeFormat),
 		Unproven:  append([]string{}, proof.Unproven...),
@@ -157,7 +169,7 @@ func (s *Server) grant(connectorID, origin, visitorKey string, proof hull.Proof)
 		g.Topics = append(g.Topics, stream.Topic{Name: t.String(), Signed: proof.Signed[i]})
 		answer.Topics = append(answer.Topics, t.String())
 	}
-	g.Visitor, answer.VisitorKey = s.visitor(connectorID, origin, visitorKey)
+	g.Visitor, answer.VisitorKey = s.visitor(conn.id, origin, visitorKey)
 	answer.Visitor = g.Visitor
 	token, err := s.tokens.SealGrant(g)
 	if err != nil {
@@ -173,7 +185,7 @@ func (s *Server) publicURL(c *gin.Context) string {
 		return s.cfg.PublicURL
 	}
 	scheme := "http"
-	if c.Request.TLS != nil || c.GetHeader("X-Forwarded-Proto") == "https" {
+	if s.isSecure(c) {
 		scheme = "https"
 	}
 	return scheme + "://" + c.Request.Host

@@ -73,6 +73,7 @@ func TestTokenAnswers(t *testing.T) {
 		{"another origin", "", claim("anonymous_id", anonymous), []string{"Origin: https://evil.example", asJSON}, 403, "origin_not_allowed"},
 		{"http where https is meant", "", claim("anonymous_id", anonymous), []string{"Origin: http://www.harbor.example", asJSON}, 403, "origin_not_allowed"},
 		{"a sandboxed page", "", claim("anonymous_id", anonymous), []string{"Origin: null", asJSON}, 403, "origin_not_allowed"},
+		{"two origins, the first of them allowed", "", claim("anonymous_id", anonymous), []string{fromPage, "Origin: https://evil.example", asJSON}, 403, "origin_not_allowed"},
 		{"an unknown connector", "/api/v1/connectors/nobody/token", claim("anonymous_id", anonymous), []string{fromPage, asJSON}, 404, "connector_unknown"},
 		{"an impossible connector", "/api/v1/connectors/..%2f..%2fetc/token", claim("anonymous_id", anonymous), []string{fromPage, asJSON}, 404, "connector_unknown"},
 		{"a form", "", "a=b", []string{fromPage, "Content-Type: application/x-www-form-urlencoded"}, 415, "unsupported_media_type"},
@@ -171,7 +172,7 @@ func TestPreflight(t *testing.T) {
 
 func TestTokensPerAddress(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	s := start(t, options{now: func() time.Time { return now }, config: func(c *api.Config) {
+	s := start(t, options{now: func() time.Time { return now }, store: func(*store.Config) {}, config: func(c *api.Config) {
 		c.Limits.TokensPerAddress = 3
 		c.TrustedProxies = []string{"127.0.0.1"}
 	}})

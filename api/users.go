@@ -32,7 +32,8 @@ func (s *Server) takeMessages(c *gin.Context, arrived time.Time) (accepted int, 
 	if err != nil {
 		return 0, nil, err
 	}
-	body, err := readText(c, s.cfg.Limits.NotificationBody)
+	body, leave, err := s.intake.read(c)
+	defer leave()
 	if err != nil {
 		return 0, nil, err
 	}

@@ -97,7 +97,7 @@ func TestVisitorsAreLive(t *testing.T) {
 
 // liveStream is the live view's event stream, read line by line.
 type liveStream struct {
-	t    *testing.T
+	t    testing.TB
 	scan *bufio.Scanner
 }
 

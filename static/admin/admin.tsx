@@ -13,6 +13,7 @@ import { Empty, Problem } from "./parts";
 import { People } from "./people";
 import { Person } from "./person";
 import { type Route, at, useRoute } from "./route";
+import { Scope } from "./scope";
 import { Settings } from "./settings";
 import { SignIn, signIn, takeCode } from "./signin";
 import type { Session } from "./types";
@@ -75,7 +76,10 @@ function Shell({ session, signOut }: { session: Session; signOut: () => Promise<
         </a>
         {ofConnector && <span class="connector">{ofConnector}</span>}
         <span class="operator">
-          <span class="quiet">{session.operator}</span>
+          <span class="quiet">
+            {session.operator}
+            {session.scope === "read" && ", reads only"}
+          </span>
           <button type="button" title={"Signed in as " + session.operator} onClick={() => void signOut().catch((err: Error) => setError(err))}>
             Sign out
           </button>
@@ -92,7 +96,9 @@ function Shell({ session, signOut }: { session: Session; signOut: () => Promise<
       </header>
       <main id="main" tabIndex={-1}>
         <Problem error={error} />
-        <Page route={route} all={session.connectors === null} />
+        <Scope.Provider value={session.scope}>
+          <Page route={route} all={session.connectors === null} />
+        </Scope.Provider>
       </main>
       <footer>
         <a href="/docs" target="_blank" rel="noopener">

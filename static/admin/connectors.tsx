@@ -5,6 +5,7 @@ import { call, of } from "./api";
 import { useAction, useList } from "./load";
 import { Busy, Dialog, Empty, More, Problem, Time } from "./parts";
 import { at, href } from "./route";
+import { Changes } from "./scope";
 import type { ConnectorSummary, Finding } from "./types";
 
 const health = { ok: "Well", warning: "Warning", error: "Error" };
@@ -31,9 +32,11 @@ export function Connectors({ all }: { all: boolean }) {
         <h1 tabIndex={-1}>Connectors</h1>
         {all && (
           <>
-            <button type="button" onClick={() => setAdding(true)}>
-              Add a connector
-            </button>
+            <Changes>
+              <button type="button" onClick={() => setAdding(true)}>
+                Add a connector
+              </button>
+            </Changes>
             <a href={href("audit")}>Audit log</a>
           </>
         )}

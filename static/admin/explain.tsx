@@ -6,6 +6,7 @@ import { exact, print } from "./exact";
 import { useAction, useLoad } from "./load";
 import { Busy, Confirm, Empty, Problem, Text, Time } from "./parts";
 import { at } from "./route";
+import { Changes } from "./scope";
 import type { Explanation } from "./types";
 
 const kinds = ["email", "external_id", "anonymous_id", "id"];
@@ -152,11 +153,13 @@ function Answer({ connector, topic }: { connector: string; topic: string }) {
             <summary>The state as Hull sent it</summary>
             <pre tabIndex={0}>{print(user.state)}</pre>
           </details>
-          <p class="actions">
-            <button type="button" class="danger" onClick={() => setErasing(true)}>
-              Erase this user…
-            </button>
-          </p>
+          <Changes>
+            <p class="actions">
+              <button type="button" class="danger" onClick={() => setErasing(true)}>
+                Erase this user…
+              </button>
+            </p>
+          </Changes>
         </section>
       )}
       {erasing && <EraseUser path={path} topic={topic} close={() => setErasing(false)} done={answer.reload} />}

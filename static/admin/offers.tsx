@@ -7,6 +7,7 @@ import { useLive } from "./live";
 import { useList } from "./load";
 import { OfferDialog, meaning } from "./offer";
 import { Busy, Code, Empty, More, Problem, Text, Time } from "./parts";
+import { Changes } from "./scope";
 import type { Counts, Offer } from "./types";
 
 const steps: [keyof Counts, string][] = [
@@ -36,9 +37,11 @@ export function Offers({ connector }: { connector: string }) {
     <>
       <div class="title">
         <h1 tabIndex={-1}>Offers</h1>
-        <button type="button" class="main" onClick={() => setSending(true)}>
-          Send an offer
-        </button>
+        <Changes>
+          <button type="button" class="main" onClick={() => setSending(true)}>
+            Send an offer
+          </button>
+        </Changes>
       </div>
       <Problem error={offers.error} retry={offers.reload} />
       {!offers.items.length &&

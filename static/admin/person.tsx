@@ -8,6 +8,7 @@ import { useAction, useList, useLoad } from "./load";
 import { OfferDialog } from "./offer";
 import { Address, Busy, Confirm, Empty, More, Problem, Segments, Text, Time, Who, nameOf, short } from "./parts";
 import { at, href } from "./route";
+import { Changes } from "./scope";
 import { Timeline } from "./timeline";
 import type { PageView, Summary, Visitor } from "./types";
 
@@ -35,9 +36,11 @@ export function Person({ connector, visitor: id }: { connector: string; visitor:
           <Who visitor={visitor} />
         </h1>
         <p class={"state " + (visitor.live ? "open" : "")}>{visitor.live ? "live" : <>last seen <Time at={visitor.last_seen} /></>}</p>
-        <button type="button" class="main" onClick={() => setDialog("offer")}>
-          Send an offer
-        </button>
+        <Changes>
+          <button type="button" class="main" onClick={() => setDialog("offer")}>
+            Send an offer
+          </button>
+        </Changes>
       </div>
       <Facts connector={connector} visitor={visitor} erase={() => setDialog("erase")} />
       <History path={path} views={visitor.views} />
@@ -112,11 +115,13 @@ function Facts({ connector, visitor, erase }: { connector: string; visitor: Visi
           </dd>
         </div>
       </dl>
-      <p class="actions">
-        <button type="button" class="danger" onClick={erase}>
-          Erase…
-        </button>
-      </p>
+      <Changes>
+        <p class="actions">
+          <button type="button" class="danger" onClick={erase}>
+            Erase…
+          </button>
+        </p>
+      </Changes>
     </section>
   );
 }

@@ -5,6 +5,7 @@ import { call, get, of } from "./api";
 import { Findings, Health } from "./connectors";
 import { useAction, useLoad } from "./load";
 import { Busy, Confirm, Problem, Snippet, snippetOf } from "./parts";
+import { Changes } from "./scope";
 import type { Connector, ConnectorSummary, Json, List } from "./types";
 
 export function Settings({ connector: id }: { connector: string }) {
@@ -38,15 +39,17 @@ export function Settings({ connector: id }: { connector: string }) {
           }}
         />
       )}
-      <section class="panel">
-        <h2>Forget this connector</h2>
-        <p>Its settings, visitors, offers and history are deleted, and its pages get nothing any more. What is cached of its users stays.</p>
-        <p class="actions">
-          <button type="button" class="danger" onClick={() => setForgetting(true)}>
-            Forget…
-          </button>
-        </p>
-      </section>
+      <Changes>
+        <section class="panel">
+          <h2>Forget this connector</h2>
+          <p>Its settings, visitors, offers and history are deleted, and its pages get nothing any more. What is cached of its users stays.</p>
+          <p class="actions">
+            <button type="button" class="danger" onClick={() => setForgetting(true)}>
+              Forget…
+            </button>
+          </p>
+        </section>
+      </Changes>
       {forgetting && <Forget id={id} close={() => setForgetting(false)} />}
     </>
   );
@@ -121,12 +124,14 @@ function Editor({ connector, saved }: { connector: Connector; saved: () => void 
       <JsonField label="Settings" value={settings} set={setSettings} wrong={wrong[0]} />
       <JsonField label="Private settings" value={secrets} set={setSecrets} wrong={wrong[1]} note="Secrets among them are not shown, and stay as they are unless named here." />
       <Problem error={action.error} />
-      <p class="actions">
-        <button class="main" disabled={action.busy || wrong.some(Boolean)}>
-          {action.busy ? "Saving…" : "Save"}
-        </button>
-        <span role="status">{done && "Saved. Pages have it."}</span>
-      </p>
+      <Changes>
+        <p class="actions">
+          <button class="main" disabled={action.busy || wrong.some(Boolean)}>
+            {action.busy ? "Saving…" : "Save"}
+          </button>
+          <span role="status">{done && "Saved. Pages have it."}</span>
+        </p>
+      </Changes>
     </form>
   );
 }

@@ -1,4 +1,4 @@
-// Signing in: by an admin key, or by the one-time code that Hull's dashboard opens the pages with.
+// Signing in: by an operators' key, or by the one-time code that Hull's dashboard opens the pages with.
 
 import { useState } from "preact/hooks";
 import { call } from "./api";
@@ -42,7 +42,7 @@ export function SignIn({ error, done }: { error: Error | undefined; done: (sessi
           </button>
         </p>
         <p class="quiet">
-          The key is what <code>admin_key</code> is set to, or what Hullbeam printed at start. From Hull, open the connector's Install tab and
+          The key is the one that <code>hullbeam key</code> made for you, what <code>admin_key</code> is set to, or what Hullbeam printed at start. From Hull, open the connector's Install tab and
           choose <em>Open the operators' pages</em>.
         </p>
       </form>

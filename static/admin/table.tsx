@@ -6,6 +6,7 @@ import { type Arranged, arrange } from "./arrange";
 import { type Live, type Row, hold } from "./live";
 import { Address, Empty, Segments, Text, Time, Who, short } from "./parts";
 import { at } from "./route";
+import { Changes } from "./scope";
 import { duration } from "./time";
 
 const narrow = matchMedia("(max-width: 48rem)");
@@ -179,9 +180,11 @@ function VisitorRow({ connector, row: { visitor, left }, index, top, seconds, se
         <span class="unit"> {(tabs.length || visitor.streams) === 1 ? "tab" : "tabs"}</span>
       </span>
       <span role="cell" class="act">
-        <button type="button" disabled={left} onClick={() => send(visitor.visitor)}>
-          Offer…
-        </button>
+        <Changes>
+          <button type="button" disabled={left} onClick={() => send(visitor.visitor)}>
+            Offer…
+          </button>
+        </Changes>
       </span>
     </div>
   );

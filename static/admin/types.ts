@@ -5,6 +5,7 @@ export type Session = {
   /** The connectors that the operator may see; null: all. */
   connectors: string[] | null;
   expires_at: string;
+  scope: "read" | "write";
 };
 
 export type List<Item> = { items: Item[]; next_cursor?: string };

@@ -7,6 +7,7 @@ import { OfferDialog } from "./offer";
 import { Busy, Empty, Problem, Snippet, snippetOf } from "./parts";
 import { LiveTable } from "./table";
 import { at } from "./route";
+import { Changes } from "./scope";
 import type { To } from "./types";
 
 export function Visitors({ connector }: { connector: string }) {
@@ -20,9 +21,11 @@ export function Visitors({ connector }: { connector: string }) {
       <div class="title">
         <h1 tabIndex={-1}>Live visitors</h1>
         <State live={live} />
-        <button type="button" class="main" onClick={() => setTo(meant(filter))}>
-          Send an offer
-        </button>
+        <Changes>
+          <button type="button" class="main" onClick={() => setTo(meant(filter))}>
+            Send an offer
+          </button>
+        </Changes>
       </div>
       <Filters live={live} filter={filter} set={setFilter} />
       <Problem error={live.state === "broken" ? live.error : undefined} />
