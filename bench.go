@@ -81,7 +81,7 @@ func benchCommand(std stdio) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return usage(errors.New("bench needs a scenario")) },
 	}
 	cmd.AddCommand(benchHold(std), benchFanout(std), benchUnicast(std), benchNotifications(std), benchSlow(std), benchChurn(std),
-		benchViews(std), benchLive(std),
+		benchViews(std), benchLive(std), benchSiege(std), benchSoak(std),
 		benchCompare(std), benchTable(std), benchPlot())
 	return cmd
 }

@@ -154,6 +154,39 @@ alone.`,
 	return cmd
 }
 
+func benchSiege(std stdio) *cobra.Command {
+	b, s := &benchFlags{}, &bench.Siege{}
+	cmd := &cobra.Command{
+		Use:   "siege",
+		Short: "Hold slow connections and streams that are never read, and see what others notice",
+		Long: `Have visitors come, each for a token, a stream, a page view and an update; first
+alone, then while others hold connections on which they send a byte at a time (of
+a head, of a body, of HTTP/2) and streams that they never read, though updates are
+sent to them, and open each anew when the server ends it. Then none is opened any
+more: how long until the server has got rid of all of them, and until its memory
+is back. The server is one node on this machine, whose end is looked at.`,
+		Example: `  hullbeam bench siege
+  hullbeam bench siege --connections 5000 --streams 5000 --duration 1m`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd.Context(), *s, std, b.operator)
+		},
+	}
+	f := cmd.Flags()
+	b.add(f)
+	f.IntVar(&s.Connections, "connections", 1000, "connections that send a byte at a time")
+	f.DurationVar(&s.Every, "every", time.Second, "how often each sends a byte")
+	f.IntVar(&s.Streams, "streams", 1000, "streams that are never read")
+	f.IntVar(&s.ReceiveBuffer, "receive-buffer", 4096, "SO_RCVBUF of these, in bytes; 0: the system's")
+	f.Float64Var(&s.UpdateRate, "update-rate", 10, "updates a second that are sent to all of these")
+	f.IntVar(&s.Size, "size", 8192, "bytes of payload of such an update")
+	f.Float64Var(&s.Rate, "rate", 20, "visitors a second who come beside them")
+	f.DurationVar(&s.Duration, "duration", 30*time.Second, "how long these come, in each half")
+	f.DurationVar(&s.Patience, "patience", 2*time.Minute, "how long the server may take until all connections are gone, and again until memory is back")
+	f.StringVar(&b.Trait, "trait", b.Trait, "a trait that the connector shows to pages")
+	return cmd
+}
+
 func benchChurn(std stdio) *cobra.Command {
 	b, s := &benchFlags{}, &bench.Churn{}
 	cmd := &cobra.Command{

@@ -13,7 +13,7 @@ import (
 // The scenarios of bench against a node, with few streams.
 func TestBench(t *testing.T) {
 	dir := t.TempDir()
-	p := startProcess(t, dir)
+	p := startProcess(t, dir, "--limits.streams-per-visitor", "0")
 	d, err := readDevelopment(filepath.Join(dir, "data"))
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +32,8 @@ func TestBench(t *testing.T) {
 		{"churn of one token", "churn --rate 0 --duration 50ms --settle 0s --token-once", "opens_per_s"},
 		{"views", "views --count 1200 --visitors 50 --regulars 2 --regular-views 80 --reads 3 --connections 4", "history_per_view"},
 		{"live", "live --visitors 10 --every 2s --duration 4s --connections 4", "staleness_p99"},
+		{"siege", "siege --connections 9 --streams 6 --every 100ms --rate 10 --duration 500ms --patience 1m", "gone_after"},
+		{"soak", "soak --duration 3s --visitors 10 --stay 3s --users 5 --slow 1 --rate 20 --offers 5 --sample 200ms --grace 3s", "goroutines_slope"},
 		{"slow", "slow --streams 5 --rate 100 --duration 100ms --size 1000 --updates --via notifications --drain 300ms", "1 × user.update"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

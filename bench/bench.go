@@ -87,7 +87,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Scenario is one of Hold, Fanout, Unicast, Churn, Slow, Notifications, Views and Live.
+// Scenario is one of Hold, Fanout, Unicast, Churn, Slow, Notifications, Views, Live,
+// Siege and Soak.
 type Scenario interface {
 	name() string
 	validate() error

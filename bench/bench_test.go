@@ -40,6 +40,7 @@ var (
 	churn   = bench.Churn{Rate: 200, Duration: 100 * time.Millisecond, Parallel: 10}
 	slow    = bench.Slow{Streams: 10, Size: 1000, Rate: 200, Duration: 100 * time.Millisecond, ReceiveBuffer: 4096}
 	views   = bench.Views{Count: 1500, Visitors: 20, Regulars: 1, RegularViews: 700, Connections: 4, Reads: 2}
+	siege   = bench.Siege{Connections: 6, Every: 50 * time.Millisecond, Streams: 4, UpdateRate: 200, Size: 32 << 10, Rate: 20, Duration: 500 * time.Millisecond, Patience: 20 * time.Second, ReceiveBuffer: 4096}
 	live    = bench.Live{Visitors: 10, Every: 100 * time.Millisecond, Duration: 500 * time.Millisecond, Connections: 4}
 )
 
@@ -90,6 +91,7 @@ func TestScenarios(t *testing.T) {
 		{"views", views, "views", 1500},
 		{"live", live, "events_per_s", 50},
 		{"live without compression", plain, "events_per_s", 50},
+		{"siege", siege, "held", 9},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,6 +99,9 @@ func TestScenarios(t *testing.T) {
 			var progress bytes.Buffer
 			cfg := config(url)
 			cfg.Progress, cfg.Threads = &progress, 2
+			if test.name == "siege" {
+				cfg.PIDs = []int{1 << 30} // nobody's: the memory of this process is that of all tests
+			}
 			r := run(t, cfg, test.scenario)
 			if got := metric(t, r, test.metric); got < test.want || !r.Passed() {
 				t.Errorf("%s: got %v, want %v; %+v", test.metric, got, test.want, r)
@@ -131,6 +136,8 @@ func TestFaultsAreSeen(t *testing.T) {
 		{"old", live, "the operator does not know the page"},
 		{"back", live, "older page than before"},
 		{"refuse", live, "were not taken"},
+		{"patient", siege, "all are gone"},
+		{"refuse", siege, "visitors were not served"},
 	} {
 		t.Run(fmt.Sprintf("%s, %T", test.fault, test.scenario), func(t *testing.T) {
 			t.Parallel()

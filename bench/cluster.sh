@@ -23,26 +23,6 @@ mkdir -p "$out"
 ulimit -n "$(ulimit -Hn)"
 go build -o "$work/hullbeam" .
 
-# free_port is one that nobody listens on, below those that the system gives out.
-free_port() {
-  local port
-  while port=$((10000 + RANDOM % 20000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-  echo "$port"
-}
-
-# until_true waits for a command to succeed, 20 s at most.
-until_true() {
-  for _ in $(seq 200); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.1
-  done
-  echo "not in 20 s: $*" >&2
-  cat "$work"/log.* >&2
-  return 1
-}
-
-random() { head -c 30 /dev/urandom | base64; }
-ready() { curl -fs "http://127.0.0.1:$1/readyz"; }
 of_redis() { redis-cli -p "$redis_port" "$@"; }
 
 # sample takes down the time, and what Redis says of itself.
@@ -203,7 +183,7 @@ connectors:
       whitelisted_domains: [page.test]
       public_traits: [plan]
       identity_verification: possession
-limits: {tokens_per_address: 0, streams_per_address: 0}
+limits: {tokens_per_address: 0, streams_per_address: 0, offers_per_operator: 0}
 YAML
 for run in $(seq "$runs"); do
   for nodes in 1 2 3; do

@@ -22,7 +22,7 @@ start() {
   case $1 in
   hullbeam)
     "$work/hullbeam" serve --listen 127.0.0.1:9031 --data-dir "$work/data" \
-      --limits.tokens-per-address 0 --limits.streams-per-address 0 --hull.api-url http://127.0.0.1:9 >"$work/log" 2>&1 &
+      --limits.tokens-per-address 0 --limits.streams-per-address 0 --limits.offers-per-operator 0 --hull.api-url http://127.0.0.1:9 >"$work/log" 2>&1 &
     pids=$! # nobody listens at port 9: the pretend Hull would look each visitor up
     load=(--url http://127.0.0.1:9031 --data-dir "$work/data")
     [ "$scenario" = churn ] && load+=(--token-once) # the others have no token

@@ -24,6 +24,10 @@ func (f *fake) visitors(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/connectors/demo/visitors/{visitor}/pages", f.timeline)
 	mux.HandleFunc("GET /api/v1/connectors/demo/visitors/{visitor}/pages/summary", func(w http.ResponseWriter, r *http.Request) { f.operator(r) })
 	mux.HandleFunc("GET /api/v1/connectors/demo/live", f.live)
+	for _, list := range []string{"visitors", "audit"} {
+		mux.HandleFunc("GET /api/v1/connectors/demo/"+list, func(w http.ResponseWriter, r *http.Request) { f.operator(r) })
+	}
+	mux.HandleFunc("POST /api/v1/offers/{id}/receipt", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) })
 }
 
 // page takes a view; with the fault lose not each. With old operators are told of the first

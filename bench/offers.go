@@ -71,7 +71,7 @@ func (o *offers) request(m mark) []byte {
 	body = append(body, `{"to":{"topic":"anonymous_id:`+s.visitor(0)+`"},"data":{"bench":"`...)
 	body = m.appendPadded(body, o.size)
 	body = append(body, `"},"expires_in":"10m"}`...)
-	return s.server.post(0, "/api/v1/connectors/"+s.server.connector+"/offers", "Authorization: Bearer "+s.cfg.AdminKey+"\r\n", body)
+	return s.server.post(0, "/api/v1/connectors/"+s.server.connector+"/offers", s.operatorHeader(), body)
 }
 
 // sink counts the offers that arrive.

@@ -45,7 +45,7 @@ func (l Live) look(ctx context.Context, s *session, n *navigation) (*onlooker, e
 	if !l.Plain {
 		headers += "Accept-Encoding: gzip\r\n"
 	}
-	if _, err := conn.Write(s.operatorRequest("/live", headers)); err != nil {
+	if _, err := conn.Write(s.operatorRequest(0, "/live", headers)); err != nil {
 		conn.Close()
 		return nil, err
 	}

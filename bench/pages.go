@@ -58,15 +58,15 @@ func (s *session) share(ctx context.Context, connections, count int, do func(c *
 // told is a page view as a page tells of it.
 type told struct{ token, view, tab, path, title, referrer, localTime string }
 
-func (s *server) viewRequest(v *told) []byte {
+func (s *server) viewRequest(index int, v *told) []byte {
 	base := s.origin
-	return s.post(0, "/api/v1/pages", "Origin: "+base+"\r\n", []byte(`{"token":"`+v.token+`","view":"`+v.view+`","tab":"`+v.tab+
+	return s.post(index, "/api/v1/pages", "Origin: "+base+"\r\n", []byte(`{"token":"`+v.token+`","view":"`+v.view+`","tab":"`+v.tab+
 		`","url":"`+base+v.path+`","title":"`+v.title+`","referrer":"`+base+v.referrer+`","local_time":"`+v.localTime+`"}`))
 }
 
 // tell tells of a page view, and reports whether it was taken.
 func (s *session) tell(ctx context.Context, c *client, v *told) (taken bool, err error) {
-	a, err := c.do(ctx, s.server.viewRequest(v))
+	a, err := c.do(ctx, s.server.viewRequest(0, v))
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
@@ -86,16 +86,16 @@ func (s *session) tell(ctx context.Context, c *client, v *told) (taken bool, err
 }
 
 // operatorRequest reads something of the connector, as an operator.
-func (s *session) operatorRequest(path, headers string) []byte {
-	n := s.server.node(0)
+func (s *session) operatorRequest(index int, path, headers string) []byte {
+	n := s.server.node(index)
 	return []byte("GET " + n.prefix + "/api/v1/connectors/" + s.server.connector + path + " HTTP/1.1\r\nHost: " + n.host +
-		"\r\nAuthorization: Bearer " + s.cfg.AdminKey + "\r\n" + headers + "\r\n")
+		"\r\n" + s.operatorHeader() + headers + "\r\n")
 }
 
 // read reads something of the connector, and how long that took.
 func (s *session) read(ctx context.Context, c *client, path string) (body []byte, took int64, err error) {
 	began := clock()
-	a, err := c.do(ctx, s.operatorRequest(path, ""))
+	a, err := c.do(ctx, s.operatorRequest(0, path, ""))
 	if err == nil && a.status != 200 {
 		err = fmt.Errorf("the server answers %d %s to %s", a.status, member(a.body, "code"), path)
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 // Plot draws results of one scenario into a file, .svg or .png: memory over
-// streams for hold, else the distribution of latencies. Names tell the results
-// apart.
+// streams for hold, everything over time for soak, else the distribution of
+// latencies. Names tell the results apart.
 func Plot(path string, names []string, results []*Result) error {
 	format := chart.SVG
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
@@ -24,29 +24,49 @@ func Plot(path string, names []string, results []*Result) error {
 	default:
 		return fmt.Errorf("%s: a plot is .svg or .png", path)
 	}
-	c, err := draw(names, results)
-	if err != nil {
+	if err := alike(names, results); err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	if err := c.Render(format, &out); err != nil {
+	drawn, err := render(format, names, results)
+	if err != nil {
 		return fmt.Errorf("drawing %s: %w", path, err)
 	}
-	return os.WriteFile(path, out.Bytes(), 0o644)
+	return os.WriteFile(path, drawn, 0o644)
 }
 
-func draw(names []string, results []*Result) (*chart.Chart, error) {
+// alike tells whether results can be drawn into one plot.
+func alike(names []string, results []*Result) error {
 	if len(results) == 0 || len(results) != len(names) {
-		return nil, errors.New("no results to draw")
+		return errors.New("no results to draw")
 	}
+	for _, r := range results {
+		if r.Scenario != results[0].Scenario {
+			return fmt.Errorf("%s and %s cannot be drawn into one plot", results[0].Scenario, r.Scenario)
+		}
+	}
+	return nil
+}
+
+func render(format chart.RendererProvider, names []string, results []*Result) ([]byte, error) {
+	if len(timed(results)) > 0 {
+		return panels(format, names, results)
+	}
+	c, err := single(names, results)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = c.Render(format, &out)
+	return out.Bytes(), err
+}
+
+// single is the one chart of a result that was not measured over time.
+func single(names []string, results []*Result) (*chart.Chart, error) {
 	c := &chart.Chart{
 		Width: 960, Height: 540, Background: chart.Style{Padding: chart.Box{Top: 40, Left: 20, Right: 30, Bottom: 20}},
 	}
 	hold := results[0].Scenario == "hold"
 	for i, r := range results {
-		if r.Scenario != results[0].Scenario {
-			return nil, fmt.Errorf("%s and %s cannot be drawn into one plot", results[0].Scenario, r.Scenario)
-		}
 		if hold {
 			c.Series = append(c.Series, memoryLine(names[i], r))
 			continue

@@ -105,7 +105,7 @@ func limitKeys(what string, status int) string {
 	case status == 429 && what == "token":
 		return "limits.tokens_per_address"
 	case what == "stream":
-		return "limits.streams_per_address, limits.streams_per_connector or stream.max_streams"
+		return "limits.streams_per_address, limits.streams_per_visitor, limits.streams_per_connector or stream.max_streams"
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ import (
 // compare and plot read.
 type Result struct {
 	// Scenario is the subcommand: hold, fanout, unicast, churn, slow,
-	// notifications, views, live.
+	// notifications, views, live, siege, soak.
 	Scenario string `json:"scenario"`
 	// At is when it ended.
 	At time.Time `json:"at"`
@@ -34,6 +34,9 @@ type Result struct {
 	Steps []Step `json:"steps,omitempty"`
 	// Latencies are the durations that were counted, of all runs.
 	Latencies []Latency `json:"latencies,omitempty"`
+	// Series are what soak has measured over time, and Marks what happened meanwhile.
+	Series []Series `json:"series,omitempty"`
+	Marks  []Mark   `json:"marks,omitempty"`
 	// Limited are the settings whose limits the server answered with. Such a
 	// result tells about the limits, and not about the server.
 	Limited []string `json:"limited,omitempty"`
@@ -72,7 +75,7 @@ type Step struct {
 
 // Latency is a distribution of durations.
 type Latency struct {
-	// Name is what was timed: delivery, answer, open, timeline, summary, staleness.
+	// Name is what was timed: delivery, answer, open, timeline, summary, staleness, view; alone_… without a siege.
 	Name string `json:"name"`
 	// Buckets are pairs of milliseconds, the middle of a bucket whose width is at
 	// most 1.6 % of it, and how many were counted in it.

@@ -112,17 +112,11 @@ func (u *updates) sign(ctx context.Context, requests int) error {
 	for _, l := range u.lanes {
 		for i := range l.requests {
 			if u.via == ViaUsers {
-				l.headers = append(l.headers, "Authorization: Bearer "+s.cfg.AdminKey+"\r\n")
+				l.headers = append(l.headers, s.operatorHeader())
 				continue
 			}
 			id := fmt.Sprintf("bench-%s-%08x-%d-%d", s.run, u.epoch, l.number, i)
-			var lines strings.Builder
-			for name, values := range s.cfg.Sign(id) {
-				if name != "Content-Type" {
-					fmt.Fprintf(&lines, "%s: %s\r\n", name, values[0])
-				}
-			}
-			l.headers, l.ids = append(l.headers, lines.String()), append(l.ids, id)
+			l.headers, l.ids = append(l.headers, s.notificationHeaders(id)), append(l.ids, id)
 			if done++; done%100 == 0 {
 				s.progress.say("%d of %d notifications are signed", done, requests)
 				if ctx.Err() != nil {
@@ -244,29 +238,49 @@ func (u *updates) noteRefusal(a answer, err error) {
 
 // request is the i-th of a lane.
 func (u *updates) request(l *lane, i int) []byte {
-	body := make([]byte, 0, 512+u.batch*(220+u.size))
-	path := "/smart-notifier"
-	if u.via == ViaUsers {
-		path = "/api/v1/connectors/" + u.session.server.connector + "/users"
-	} else {
-		body = append(body, `{"notification_id":"`+l.ids[i]+`","channel":"user:update","configuration":`...)
-		body = append(body, u.session.cfg.Configuration...)
-		body = append(body, `,"messages":`...)
-	}
+	messages := make([]byte, 0, u.batch*(220+u.size))
 	for j := range u.batch {
 		user, seq := l.message(i*u.batch + j)
-		separator := byte(',')
-		if j == 0 {
-			separator = '['
-		}
-		body = append(body, separator)
-		body = append(body, `{"user":{"id":"`+u.session.user(user)+`","anonymous_ids":["`+u.session.visitor(user)+`"],"`+u.session.cfg.Trait+`":"`...)
-		body = mark{u.epoch, uint32(user), seq}.appendPadded(body, u.size)
-		body = append(body, `"},"account":{},"segments":[],"account_segments":[],"events":[]}`...)
+		messages = u.session.appendMessage(messages, mark{u.epoch, uint32(user), seq}, u.size)
 	}
-	body = append(body, ']')
+	id := ""
 	if u.via == ViaNotifications {
-		body = append(body, '}')
+		id = l.ids[i]
 	}
-	return u.session.server.post(l.number, path, l.headers[i], body)
+	return u.session.updateRequest(l.number, id, l.headers[i], messages)
 }
+
+// appendMessage appends a user:update of the mark's user, which carries the mark.
+func (s *session) appendMessage(messages []byte, m mark, size int) []byte {
+	if len(messages) > 0 {
+		messages = append(messages, ',')
+	}
+	user := int(m.topic)
+	messages = append(messages, `{"user":{"id":"`+s.user(user)+`","anonymous_ids":["`+s.visitor(user)+`"],"`+s.cfg.Trait+`":"`...)
+	messages = m.appendPadded(messages, size)
+	return append(messages, `"},"account":{},"segments":[],"account_segments":[],"events":[]}`...)
+}
+
+// updateRequest sends messages to a node as the notification of this id; without
+// one, by the operators' route.
+func (s *session) updateRequest(index int, id, headers string, messages []byte) []byte {
+	if id == "" {
+		return s.server.post(index, "/api/v1/connectors/"+s.server.connector+"/users", headers, fmt.Appendf(nil, "[%s]", messages))
+	}
+	return s.server.post(index, "/smart-notifier", headers, fmt.Appendf(nil,
+		`{"notification_id":"%s","channel":"user:update","configuration":%s,"messages":[%s]}`, id, s.cfg.Configuration, messages))
+}
+
+// notificationHeaders are the lines that sign the notification of this id.
+func (s *session) notificationHeaders(id string) string {
+	var lines strings.Builder
+	for name, values := range s.cfg.Sign(id) {
+		if name != "Content-Type" {
+			fmt.Fprintf(&lines, "%s: %s\r\n", name, values[0])
+		}
+	}
+	return lines.String()
+}
+
+// operatorHeader is the line that an operator is let in by.
+func (s *session) operatorHeader() string { return "Authorization: Bearer " + s.cfg.AdminKey + "\r\n" }
