@@ -5,7 +5,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /hullbeam . \
+RUN VERSION=$VERSION ci/build.sh /hullbeam \
  && mkdir /data
 
 FROM scratch

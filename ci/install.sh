@@ -7,6 +7,7 @@ command -v gcc >/dev/null || missing+=(gcc libc6-dev) # the race detector
 command -v curl >/dev/null || missing+=(curl)         # the printed curl lines
 # Redis of the tests' own: they start the processes themselves, on free ports.
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v openssl >/dev/null || missing+=(openssl)         # ci/soak.sh, for a key
 command -v nginx >/dev/null || missing+=(nginx)             # deploy/compose, before nodes of its own
 command -v chromium >/dev/null || missing+=(chromium)       # shiptest
 command -v node >/dev/null || missing+=(nodejs)             # testdata/minihull, testdata/browser
