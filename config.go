@@ -42,8 +42,12 @@ type Config struct {
 	// RedisURL is the Redis that nodes share: store.RedisConfig.URL. Refused
 	// without a secret. Default "": the embedded store.
 	RedisURL string `mapstructure:"redis_url"`
-	// AdminKey lets operators in: at least 20 characters each. Default none.
+	// AdminKey lets operators see and change everything: keys of at least 20 characters
+	// each, or their hashes, sha256:HEX. Default none.
 	AdminKey []string `mapstructure:"admin_key"`
+	// OperatorKeys let operators see one connector, or all (*), or change it too, each by a
+	// key's hash: SCOPE:CONNECTOR:sha256:HEX, with the scope read or write. Default none.
+	OperatorKeys []string `mapstructure:"operator_keys"`
 	// AdminListen is an address for operators' routes and /metrics, which are
 	// then not on Listen. Default "".
 	AdminListen string `mapstructure:"admin_listen"`
@@ -55,6 +59,7 @@ type Config struct {
 	// the keys that were made. It is made when it is not there. Default ./data.
 	DataDir string `mapstructure:"data_dir"`
 
+	TLS        TLSConfig     `mapstructure:"tls"`
 	Admin      api.Admin     `mapstructure:"admin"`
 	Log        LogConfig     `mapstructure:"log"`
 	Store      store.Config  `mapstructure:"store"`
@@ -181,6 +186,9 @@ func LoadConfig(path string, environ []string, flags *pflag.FlagSet) (c Config, 
 		return Config{}, nil, usage(inSource(err, file, sources))
 	}
 	if err := c.readPort(env); err != nil {
+		return Config{}, nil, usage(err)
+	}
+	if err := c.refuseProduction(env); err != nil {
 		return Config{}, nil, usage(err)
 	}
 	if err := c.Validate(); err != nil {

@@ -49,6 +49,7 @@ const mask = "********"
 func (c Config) masked() ([]byte, error) {
 	c.Secret = masks(c.Secret)
 	c.AdminKey = masks(c.AdminKey)
+	c.OperatorKeys = masks(c.OperatorKeys)
 	c.RedisURL = store.MaskRedisURL(c.RedisURL)
 	connectors := make([]Connector, len(c.Connectors))
 	for i, connector := range c.Connectors {

@@ -17,7 +17,7 @@ import (
 // Validate names the first key whose value is out of its range.
 func (c Config) Validate() error {
 	for _, check := range []func() error{
-		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.Admin.Validate, c.Log.validate,
+		c.validateAddresses, c.validateSecrets, c.validateDevelopment, c.validateTLS, c.Admin.Validate, c.Log.validate,
 		c.Store.Validate, c.Redis.RedisConfig.Validate, c.Redis.Cluster.Validate,
 		c.Hull.Hull.Validate, c.validateOrganizations,
 		c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate, c.Hull.FirehoseConfig.Validate,
@@ -62,15 +62,10 @@ func isPort(text string) bool {
 func (c Config) validateSecrets() error {
 	for _, secret := range c.Secret {
 		if len(secret) < 32 {
-			return errors.New("secret: one is out of range: at least 32 characters; 'openssl rand -base64 32' makes one")
+			return errors.New("secret: one is out of range: at least 32 characters; 'hullbeam key --secret' makes one")
 		}
 	}
-	for _, key := range c.AdminKey {
-		if len(key) < 20 {
-			return errors.New("admin_key: one is out of range: at least 20 characters")
-		}
-	}
-	return nil
+	return api.ValidateKeys(c.AdminKey, c.OperatorKeys)
 }
 
 // validateDevelopment keeps development mode off every network: nobody shall
@@ -79,11 +74,20 @@ func (c Config) validateDevelopment() error {
 	if !c.Development() {
 		return nil
 	}
-	if c.PublicURL != "" {
-		return errors.New("public_url: without a secret Hullbeam is in development mode, for this machine alone: set secret too")
-	}
-	if c.RedisURL != "" {
-		return errors.New("redis_url: without a secret Hullbeam is in development mode, for this machine alone: set secret too")
+	for _, setting := range []struct {
+		key string
+		set bool
+	}{
+		{"public_url", c.PublicURL != ""},
+		{"redis_url", c.RedisURL != ""},
+		{"admin_listen", c.AdminListen != ""},
+		{"trusted_proxies", len(c.TrustedProxies) > 0},
+		{"tls.cert_file", c.TLS.CertFile != ""},
+		{"tls.admin_cert_file", c.TLS.AdminCertFile != ""},
+	} {
+		if setting.set {
+			return fmt.Errorf("%s: without a secret Hullbeam is in development mode, for this machine alone: %s", setting.key, setSecret)
+		}
 	}
 	host, _, _ := net.SplitHostPort(c.Listen)
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {

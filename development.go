@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -124,9 +125,15 @@ var demoPeople = map[string]hulltest.Change{
 
 // readDevelopment reads what an earlier start has made.
 func readDevelopment(dir string) (*development, error) {
-	text, err := os.ReadFile(filepath.Join(dir, developmentFile))
+	name := filepath.Join(dir, developmentFile)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the development keys: %w", err)
+	}
+	if info, err := os.Stat(name); err != nil {
+		return nil, fmt.Errorf("reading the development keys: %w", err)
+	} else if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: others can read it (%v): delete it for new keys, or chmod 600 if nobody has", name, info.Mode().Perm())
 	}
 	d := &development{}
 	if err := json.Unmarshal(text, d); err != nil {

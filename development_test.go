@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -233,4 +235,36 @@ func TestTheDemonstrationSitesBackEnd(t *testing.T) {
 			t.Errorf("%s in production: %d %s", path, status, answer)
 		}
 	}
+}
+
+// Keys that others can read are not used: who has read them is let in.
+func TestDevelopmentKeysOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	startProcess(t, dir).kill()
+	name := filepath.Join(dir, "data", developmentFile)
+	if err := os.Chmod(name, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	said := refusesToStart(t, dir)
+	if !strings.Contains(said, developmentFile+": others can read it") {
+		t.Errorf("it says %s", said)
+	}
+	if err := os.Chmod(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startProcess(t, dir)
+}
+
+// refusesToStart is what it says.
+func refusesToStart(t *testing.T, dir string, args ...string) (said string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "hullbeam", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "SECRET=", "PORT=")
+	text, err := cmd.CombinedOutput()
+	if ctx.Err() != nil || err == nil {
+		t.Fatalf("it starts:\n%s", text)
+	}
+	return string(text)
 }

@@ -190,7 +190,8 @@ func TestMetricsDocument(t *testing.T) {
 	n := documentedNode(t)
 	described := make(chan *prometheus.Desc, 100)
 	bus := stream.NewRedisBus(stream.BusConfig{}).Metrics() // which a node in development mode does not have
-	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), n.firehose.Metrics(), bus) {
+	tls := (&certificate{}).Metrics()                       // neither
+	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), n.firehose.Metrics(), bus, tls) {
 		c.Describe(described)
 	}
 	close(described)
@@ -198,7 +199,7 @@ func TestMetricsDocument(t *testing.T) {
 	for d := range described {
 		names = append(names, submatches(d.String(), `fqName: "(\w+)"`)...)
 	}
-	req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	req := httptest.NewRequest(http.MethodGet, "http://localhost/metrics", nil)
 	req.RemoteAddr = "127.0.0.1:1"
 	answer := httptest.NewRecorder()
 	n.api.AdminHandler().ServeHTTP(answer, req)

@@ -55,7 +55,9 @@ func testKilledWhileViewsArrive(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for _, b := range browsers {
-			b.at(p)
+			b.at(p) // all of them, before the first one's views can have it killed
+		}
+		for _, b := range browsers {
 			all.Go(func() {
 				b.browse(ctx, func() {
 					if left.Add(-1) == 0 {

@@ -75,7 +75,7 @@ Exit codes: 0 done, 1 failed, 2 wrong words, flags or configuration.`,
 		SilenceUsage:  true,
 	}
 	root.Flags().AddFlagSet(serve.Flags())
-	root.AddCommand(serve, notifyCommand(std), tailCommand(std), benchCommand(std), tokenCommand(std), signCommand(std), typesCommand(std), configCommand(std), versionCommand(std))
+	root.AddCommand(serve, notifyCommand(std), tailCommand(std), benchCommand(std), tokenCommand(std), signCommand(std), keyCommand(std), typesCommand(std), configCommand(std), versionCommand(std))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	return root
 }

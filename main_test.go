@@ -46,6 +46,13 @@ type process struct {
 // startProcess starts hullbeam serve on a free port and waits until it listens.
 func startProcess(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startProcessWith(t, "", dir, args...)
+}
+
+// startProcessWith is startProcess by a line of shell, whose $0 and $@ start it; empty:
+// without a shell.
+func startProcessWith(t *testing.T, shell, dir string, args ...string) *process {
+	t.Helper()
 	hullbeam, err := exec.LookPath("hullbeam") // testscript.Main put it there
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +63,11 @@ func startProcess(t *testing.T, dir string, args ...string) *process {
 	}
 	defer out.Close()
 	p := &process{t: t, out: out, err: &lockedBuffer{}}
-	p.cmd = exec.Command(hullbeam, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	command := append([]string{hullbeam, "serve", "--listen", "127.0.0.1:0"}, args...)
+	if shell != "" {
+		command = append([]string{"sh", "-c", shell}, command...)
+	}
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "SECRET=", "PORT=")
 	p.cmd.Stdout = p.out

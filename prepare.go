@@ -18,7 +18,7 @@ func (n *node) openStore(ctx context.Context) error {
 		return n.openRedis(sealer)
 	}
 	cfg := n.cfg.Store
-	cfg.DataDir, cfg.Sealer, cfg.History = n.cfg.DataDir, sealer, n.cfg.History.HistoryConfig
+	cfg.DataDir, cfg.Sealer, cfg.History, cfg.Log = n.cfg.DataDir, sealer, n.cfg.History.HistoryConfig, n.log
 	if n.store, err = store.Open(ctx, cfg); err != nil {
 		return err
 	}
@@ -37,7 +37,23 @@ func (n *node) prepareStore(ctx context.Context) (put []string, err error) {
 	if put, err = n.putConnectors(ctx); err != nil {
 		return put, err
 	}
-	return put, n.checkSecret(ctx)
+	if err := n.checkSecret(ctx); err != nil {
+		return put, err
+	}
+	return put, n.reseal(ctx)
+}
+
+// reseal seals the connectors with the first secret, so that the others can be taken
+// away when nothing that they sealed is out any more.
+func (n *node) reseal(ctx context.Context) error {
+	resealed, err := n.store.Reseal(ctx)
+	if err != nil {
+		return err
+	}
+	if resealed > 0 || len(n.cfg.Secret) > 1 {
+		n.log.Info("all connectors that can be read are sealed with the first secret", "resealed", resealed)
+	}
+	return nil
 }
 
 // checkSecret refuses a secret that opens none of the connectors kept: all that

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -21,6 +22,7 @@ import (
 
 	"hullbeam/api"
 	"hullbeam/hull"
+	"hullbeam/hull/hulltest"
 	"hullbeam/store"
 	"hullbeam/stream"
 )
@@ -86,12 +88,14 @@ type node struct {
 	firehose    *hull.Firehose
 	listener    *net.TCPListener
 	adminOnly   net.Listener // nil: operators are served with the others
+
+	certificate, adminCertificate *certificate // nil: plain HTTP
 }
 
 // newNode builds a node: what stands below first.
 func newNode(ctx context.Context, cfg Config, dev *development, log *slog.Logger) (*node, error) {
 	n := &node{cfg: cfg, development: dev, log: log}
-	for _, build := range []func(context.Context) error{n.bind, n.openStore, n.buildAPI} {
+	for _, build := range []func(context.Context) error{n.boundDescriptors, n.readCertificates, n.bind, n.openStore, n.buildAPI} {
 		if err := build(ctx); err != nil {
 			n.close()
 			return nil, err
@@ -114,6 +118,9 @@ func (n *node) bind(context.Context) (err error) {
 	}
 	if at := n.listener.Addr().(*net.TCPAddr); n.cfg.PublicURL == "" && at.IP.IsLoopback() {
 		n.cfg.PublicURL = "http://" + at.String()
+		if n.certificate != nil {
+			n.cfg.PublicURL = "https://" + at.String()
+		}
 	}
 	if n.development != nil {
 		return n.development.hull.Connect(demoConnector, n.cfg.PublicURL)
@@ -176,7 +183,7 @@ func (n *node) buildAPI(context.Context) error {
 	}
 	registry := prometheus.NewRegistry()
 	n.api, err = api.New(api.Config{
-		PublicURL: n.cfg.PublicURL, Version: buildVersion(), Secrets: n.cfg.Secret, AdminKeys: n.cfg.AdminKey, AdminApart: n.adminOnly != nil,
+		PublicURL: n.cfg.PublicURL, Version: buildVersion(), Secrets: n.cfg.Secret, AdminKeys: n.cfg.AdminKey, OperatorKeys: n.cfg.OperatorKeys, AdminApart: n.adminOnly != nil,
 		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development != nil,
 		Admin: n.cfg.Admin, Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
 		History: n.cfg.History.History, Visitors: n.cfg.Visitors, Offers: n.cfg.Offers,
@@ -195,6 +202,9 @@ func (n *node) buildAPI(context.Context) error {
 	registry.MustRegister(n.api.Metrics()...)
 	registry.MustRegister(n.firehose.Metrics()...)
 	registry.MustRegister(n.busMetrics...)
+	for _, c := range n.certificates() {
+		registry.MustRegister(c.Metrics()...)
+	}
 	n.warn()
 	return nil
 }
@@ -226,17 +236,19 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	servers := []*http.Server{n.server(n.api.Handler())}
-	public, err := reactor.Listen(n.listener, api.StreamPath, servers[0])
-	if err != nil {
-		return err
+	servers := []*http.Server{n.server(n.api.Handler(), n.certificate)}
+	listeners := []net.Listener{n.listener}
+	if n.certificate == nil { // else the reactor could not read what comes
+		if listeners[0], err = reactor.Listen(n.listener, api.StreamPath, servers[0]); err != nil {
+			return err
+		}
 	}
-	listeners := []net.Listener{public}
 	if n.adminOnly != nil {
-		servers, listeners = append(servers, n.server(n.api.AdminHandler())), append(listeners, n.adminOnly)
+		servers, listeners = append(servers, n.server(n.api.AdminHandler(), n.adminCertificate)), append(listeners, n.adminOnly)
 	}
 	if n.development != nil {
-		servers, listeners = append(servers, n.server(n.development.hull)), append(listeners, n.development.listener)
+		pretended := hulltest.FromThisMachine(n.development.hull)
+		servers, listeners = append(servers, n.server(pretended, nil)), append(listeners, n.development.listener)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	// These go on until the last stream has been told of its end.
@@ -248,9 +260,12 @@ func (n *node) run(ctx context.Context) error {
 	if n.shared != nil {
 		group.Go(func() error { return n.prepareRedis(ctx) })
 	}
+	for _, c := range n.certificates() {
+		group.Go(func() error { c.run(ctx); return nil })
+	}
 	for i, server := range servers {
 		group.Go(func() error {
-			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+			if err := serveOn(server, listeners[i]); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
@@ -281,25 +296,38 @@ func (n *node) stop(servers []*http.Server) error {
 	return err
 }
 
-// server makes an HTTP server: no write time-out, since streams live long and
+// serveOn serves with TLS if the server has a certificate.
+func serveOn(server *http.Server, l net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(l, "", "")
+	}
+	return server.Serve(l)
+}
+
+// server makes an HTTP server. Streams leave its time-outs behind: they live long, and
 // have a deadline for each write.
-func (n *node) server(handler http.Handler) *http.Server {
-	protocols := &http.Protocols{}
+func (n *node) server(handler http.Handler, c *certificate) *http.Server {
+	protocols, config := &http.Protocols{}, (*tls.Config)(nil)
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true) // from a proxy in front
-	return &http.Server{
+	if c == nil {
+		protocols.SetUnencryptedHTTP2(true) // from a proxy in front
+	} else {
+		protocols.SetHTTP2(true)
+		config = c.config()
+	}
+	server := &http.Server{ // #nosec G112 -- api.Server.Bound sets its time-outs
 		Handler:   handler,
+		TLSConfig: config,
 		Protocols: protocols,
 		HTTP2: &http.HTTP2Config{
 			WriteByteTimeout: n.cfg.Stream.WriteTimeout, // a stream's deadline does not reach a stalled connection
 			SendPingTimeout:  n.cfg.Stream.Heartbeat,    // nor is one that vanished noticed otherwise
 			PingTimeout:      n.cfg.Stream.WriteTimeout,
 		},
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          log.New(serverLog{n.log}, "", 0),
+		ErrorLog: log.New(serverLog{n.log}, "", 0),
 	}
+	n.api.Bound(server)
+	return server
 }
 
 // serverLog is what net/http says: that it cannot accept connections, or that a
