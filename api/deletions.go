@@ -18,36 +18,39 @@ func (s *Server) takeDeletions(ctx context.Context, conn *connector, n *hull.Not
 		s.metrics.updates.WithLabelValues("invalid").Add(float64(skipped))
 		s.log.Warn("deletions of nobody skipped", "connector", conn.id, "count", skipped)
 	}
-	persons, topics, err := s.forgetViews(ctx, conn, ids)
+	persons, known, err := s.forgetViews(ctx, conn, ids)
 	if err != nil {
 		return err
 	}
-	if err := s.erase(ctx, conn, ids, accepted); err != nil {
-		return err
+	for _, snap := range known {
+		if err := s.revoke(ctx, conn, snap.Topics, snap.UserID); err != nil {
+			return err
+		}
 	}
-	if err := s.revoke(ctx, conn, topics, ""); err != nil { // their pages have been told
+	if err := s.erase(ctx, conn, ids, accepted); err != nil {
 		return err
 	}
 	return s.forgetPersons(ctx, conn.id, persons)
 }
 
 // forgetViews drops what waits for Hull of users who are to be erased: it would create
-// them again. It returns them as the history knows them, and what led to them, which is
-// known only until then.
-func (s *Server) forgetViews(ctx context.Context, conn *connector, userIDs []string) (persons []store.Person, topics []string, err error) {
-	snapshots, err := s.store.Snapshots(ctx, conn.id, userIDs)
+// them again. It returns them as the history knows them, and those who are stored: what led
+// to them is known only until then.
+func (s *Server) forgetViews(ctx context.Context, conn *connector, userIDs []string) (persons []store.Person, stored []store.Snapshot, err error) {
+	stored, err = s.store.Snapshots(ctx, conn.id, userIDs)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading whose page views are to be forgotten, of %d users: %w", len(userIDs), err)
 	}
-	known := make(map[string]store.Snapshot, len(snapshots))
-	for _, snap := range snapshots {
+	known := make(map[string]store.Snapshot, len(stored))
+	var topics []string
+	for _, snap := range stored {
 		known[snap.UserID] = snap
 		topics = append(topics, snap.Topics...)
 	}
 	for _, id := range userIDs {
 		persons = append(persons, s.personsOf(conn.id, store.Snapshot{UserID: id, Topics: known[id].Topics})...)
 	}
-	return persons, topics, s.forgetTopics(ctx, conn.id, topics)
+	return persons, stored, s.forgetTopics(ctx, conn.id, topics)
 }
 
 // erase forgets users but for their ids, so that what is older does not bring them

@@ -28,7 +28,7 @@ func TestDeletedUsersAreErased(t *testing.T) {
 	if e := l.expect("user.private"); string(e.Data) != `{"user":{"id":"u1"}}` {
 		t.Errorf("got %s", e.Data)
 	}
-	if e := l.expect("close"); !strings.Contains(string(e.Data), "identity_changed") {
+	if e := l.expect("close"); !strings.Contains(string(e.Data), "revoked") {
 		t.Errorf("got %s", e.Data)
 	}
 	s.quiet()
