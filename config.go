@@ -71,6 +71,7 @@ type Config struct {
 	Visitors   api.Visitors  `mapstructure:"visitors"`
 	Offers     api.Offers    `mapstructure:"offers"`
 	Limits     api.Limits    `mapstructure:"limits"`
+	Tracing    TracingConfig `mapstructure:"tracing"`
 	Connectors []Connector   `mapstructure:"connectors"`
 }
 
@@ -138,6 +139,7 @@ func DefaultConfig() Config {
 		Visitors: api.DefaultVisitors(),
 		Offers:   api.DefaultOffers(),
 		Limits:   api.DefaultLimits(),
+		Tracing:  DefaultTracingConfig(),
 	}
 }
 

@@ -51,6 +51,7 @@ func (c Config) masked() ([]byte, error) {
 	c.AdminKey = masks(c.AdminKey)
 	c.OperatorKeys = masks(c.OperatorKeys)
 	c.RedisURL = store.MaskRedisURL(c.RedisURL)
+	c.Tracing = c.Tracing.masked()
 	connectors := make([]Connector, len(c.Connectors))
 	for i, connector := range c.Connectors {
 		connectors[i] = connector.masked()

@@ -21,7 +21,7 @@ func (c Config) Validate() error {
 		c.Store.Validate, c.Redis.RedisConfig.Validate, c.Redis.Cluster.Validate,
 		c.Hull.Hull.Validate, c.validateOrganizations,
 		c.Hull.VerifyConfig.Validate, c.Hull.ClientConfig.Validate, c.Hull.FirehoseConfig.Validate,
-		c.Identity.Validate, c.Stream.Validate, c.History.HistoryConfig.Validate, c.History.History.Validate, c.Visitors.Validate, c.Offers.Validate, c.Limits.Validate, c.validateConnectors,
+		c.Identity.Validate, c.Stream.Validate, c.History.HistoryConfig.Validate, c.History.History.Validate, c.Visitors.Validate, c.Offers.Validate, c.Limits.Validate, c.Tracing.Validate, c.validateConnectors,
 	} {
 		if err := check(); err != nil {
 			return err

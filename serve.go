@@ -86,6 +86,7 @@ type node struct {
 	api         *api.Server
 	hull        *hull.Client
 	firehose    *hull.Firehose
+	tracing     *tracing // nil: nothing is traced
 	listener    *net.TCPListener
 	adminOnly   net.Listener // nil: operators are served with the others
 
@@ -95,13 +96,23 @@ type node struct {
 // newNode builds a node: what stands below first.
 func newNode(ctx context.Context, cfg Config, dev *development, log *slog.Logger) (*node, error) {
 	n := &node{cfg: cfg, development: dev, log: log}
-	for _, build := range []func(context.Context) error{n.boundDescriptors, n.readCertificates, n.bind, n.openStore, n.buildAPI} {
+	for _, build := range []func(context.Context) error{n.boundDescriptors, n.readCertificates, n.startTracing, n.bind, n.openStore, n.buildAPI} {
 		if err := build(ctx); err != nil {
 			n.close()
 			return nil, err
 		}
 	}
 	return n, nil
+}
+
+// startTracing makes what requests are traced with, if they are.
+func (n *node) startTracing(ctx context.Context) (err error) {
+	if n.cfg.Tracing.Endpoint == "" {
+		return nil
+	}
+	n.log = slog.New(tracedLog{n.log.Handler()})
+	n.tracing, err = newTracing(ctx, n.cfg.Tracing, n.log)
+	return err
 }
 
 // bind takes the addresses, so that the public URL is known.
@@ -145,6 +156,7 @@ func (n *node) close() {
 	if n.store != nil {
 		n.store.Close()
 	}
+	n.tracing.close()
 }
 
 func (n *node) buildAPI(context.Context) error {
@@ -168,7 +180,7 @@ func (n *node) buildAPI(context.Context) error {
 		return err
 	}
 	asks := n.cfg.Hull.ClientConfig
-	asks.Version = buildVersion()
+	asks.Version, asks.Traceparent = buildVersion(), n.cfg.Tracing.SendToHull
 	if n.hull, err = hull.NewClient(asks); err != nil {
 		return err
 	}
@@ -186,10 +198,11 @@ func (n *node) buildAPI(context.Context) error {
 		PublicURL: n.cfg.PublicURL, Version: buildVersion(), Secrets: n.cfg.Secret, AdminKeys: n.cfg.AdminKey, OperatorKeys: n.cfg.OperatorKeys, AdminApart: n.adminOnly != nil,
 		TrustedProxies: n.cfg.TrustedProxies, Demo: n.development != nil,
 		Admin: n.cfg.Admin, Identity: n.cfg.Identity, Limits: n.cfg.Limits, Hull: n.cfg.Hull.Hull, Cluster: n.cfg.Redis.Cluster, Stream: n.cfg.Stream,
-		History: n.cfg.History.History, Visitors: n.cfg.Visitors, Offers: n.cfg.Offers,
+		History: n.cfg.History.History, Visitors: n.cfg.Visitors, Offers: n.cfg.Offers, ContinueTraces: n.cfg.Tracing.ContinueTraces,
 	}, api.Parts{
 		Store: n.store, Bus: bus, Broker: n.broker, Tokens: tokens, Visitors: visitors, Sessions: sessions,
 		Verifier: verifier, Hull: n.hull, Firehose: n.firehose, Demo: n.development.demo(), Registry: registry, Log: n.log,
+		Tracer: n.tracing.tracer(),
 	})
 	if err != nil {
 		return err
@@ -200,8 +213,10 @@ func (n *node) buildAPI(context.Context) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(n.broker.Metrics()...)
 	registry.MustRegister(n.api.Metrics()...)
+	registry.MustRegister(n.hull.Metrics()...)
 	registry.MustRegister(n.firehose.Metrics()...)
 	registry.MustRegister(n.busMetrics...)
+	registry.MustRegister(n.tracing.metrics()...)
 	for _, c := range n.certificates() {
 		registry.MustRegister(c.Metrics()...)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 
 	"hullbeam/hull"
@@ -70,8 +71,9 @@ type Parts struct {
 	Log      *slog.Logger
 	// Demo answers, below /demo/, what is no file of the demonstration site: all but GET,
 	// and what is below hull/. It is asked when Config.Demo is set; nil: nothing is there.
-	Demo http.Handler
-	Now  func() time.Time // time.Now when nil
+	Demo   http.Handler
+	Now    func() time.Time // time.Now when nil
+	Tracer trace.Tracer     // nil: nothing is traced
 }
 
 // Server answers requests.
@@ -86,6 +88,7 @@ type Server struct {
 	hull       directory
 	firehose   firehose
 	demo       http.Handler // nil: there is none
+	tracer     trace.Tracer // nil: nothing is traced
 	registry   prometheus.Gatherer
 	log        *slog.Logger
 	now        func() time.Time
@@ -120,6 +123,7 @@ type Server struct {
 	scratch sync.Pool // of *[]byte, for payloads
 
 	extracts *extracts
+	docs     *docsFiles
 
 	presence    *presence
 	live        liveViews
@@ -151,6 +155,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		hull:             parts.Hull,
 		firehose:         parts.Firehose,
 		demo:             parts.Demo,
+		tracer:           parts.Tracer,
 		registry:         parts.Registry,
 		log:              parts.Log,
 		now:              parts.Now,
@@ -169,6 +174,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		offerRates:       newRates(cfg.Limits.OffersPerOperator),
 		refusals:         newRates(refusalsNoted),
 		extracts:         newExtracts(cfg.Hull.Extracts),
+		docs:             newDocsFiles(),
 		liveStreams:      newPlaces(cfg.Visitors.LiveStreams),
 		onlyHTTPS:        isOnlyHTTPS(cfg.PublicURL),
 	}
@@ -188,6 +194,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		}
 		s.cluster = newCluster(s, shared, cfg.Cluster)
 		s.cluster.bus = parts.Bus(s.cluster)
+		s.pending.path = stream.PathBus
 		s.connectors.shared, s.connectors.watched = true, s.cluster.watch
 	}
 	s.firehose.Tell(s.markViews)
@@ -215,10 +222,10 @@ const StreamPath = "/api/v1/stream"
 // publicRoutes are those of browsers, of Hull, and of everybody.
 func (s *Server) publicRoutes(r *gin.Engine) {
 	v1 := r.Group("/api/v1", cors)
-	v1.POST("/connectors/:connector/token", s.postToken)
+	v1.POST("/connectors/:connector/token", s.tracedPage, s.postToken)
 	v1.OPTIONS("/connectors/:connector/token", preflight)
 	v1.GET("/connectors/:connector/:script", s.getScript)
-	v1.GET("/stream", s.getStream) // StreamPath
+	v1.GET("/stream", s.tracedPage, s.getStream) // StreamPath
 	v1.OPTIONS("/stream", preflight)
 	v1.POST("/pages", s.postPage)
 	v1.OPTIONS("/pages", preflight)
@@ -232,8 +239,8 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 		r.HEAD(path, s.getSnippet)
 	}
 
-	r.POST("/smart-notifier", s.postNotification)
-	r.POST("/batch", s.postBatch)
+	r.POST("/smart-notifier", s.traced, s.postNotification)
+	r.POST("/batch", s.traced, s.postBatch)
 	r.GET("/status", s.anyStatus)
 	r.POST("/status", s.anyStatus)
 	r.GET("/manifest.json", s.getManifest)
@@ -245,8 +252,11 @@ func (s *Server) publicRoutes(r *gin.Engine) {
 
 	s.healthRoutes(r)
 	r.GET("/openapi.yaml", getOpenAPI)
-	r.GET("/docs", s.getDocs)
-	r.GET("/docs/*page", s.getDocs)
+	r.GET("/llms.txt", getLLMs)
+	for _, path := range []string{"/docs", "/docs/*page"} {
+		r.GET(path, s.getDocs)
+		r.HEAD(path, s.getDocs)
+	}
 	if s.cfg.Demo {
 		r.GET("/demo/*file", s.getDemo)
 		r.POST("/demo/*file", s.playDemo)
@@ -276,6 +286,7 @@ func (s *Server) adminRoutes(r *gin.Engine) {
 	v1.GET("/session", s.operator, s.getSession)
 	v1.DELETE("/session", s.deleteSession)
 	v1.GET("/audit", s.operator, s.ofAll, s.getAudit)
+	v1.GET("/diagnosis", s.operator, s.ofAll, s.getDiagnosis)
 	v1.GET("/connectors", s.operator, s.getConnectors)
 
 	of := v1.Group("/connectors/:connector", s.operator, s.ofConnector)
@@ -283,12 +294,12 @@ func (s *Server) adminRoutes(r *gin.Engine) {
 	of.PUT("", s.putConnector)
 	of.DELETE("", s.deleteConnector)
 	of.GET("/audit", s.getAudit)
-	of.POST("/users", s.postUsers)
+	of.POST("/users", s.traced, s.postUsers)
 	of.GET("/users/:topic", s.getUser)
 	of.DELETE("/users/:topic", s.deleteUser)
 	of.DELETE("/visitors/:visitor", s.deleteVisitor)
 	of.DELETE("/streams", s.deleteStreams)
-	of.POST("/offers", s.postOffer)
+	of.POST("/offers", s.traced, s.postOffer)
 	of.GET("/offers", s.getOffers)
 	of.GET("/offers/:offer", s.getOffer)
 	of.GET("/visitors", s.getVisitors)
@@ -360,7 +371,7 @@ func (s *Server) Metrics() []prometheus.Collector {
 		}
 		return float64(s.cluster.backlog())
 	})
-	return append(s.metrics.collectors(), s.events.vec, backlog, s.extracts.gauge(), s.historyQueue(), s.visitorsLive())
+	return append(s.metrics.collectors(), s.events.vec, backlog, s.extracts.gauge(), s.historyQueue(), s.visitorsLive(), &nodeState{s})
 }
 
 // Prepared says that the store was in reach: the node, unless it is alone, is not

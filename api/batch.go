@@ -34,7 +34,7 @@ func (s *Server) postBatch(c *gin.Context) {
 	if status >= http.StatusInternalServerError {
 		c.Header("Retry-After", strconv.Itoa(int(busyRetry.Seconds())))
 		answer.FlowControl.In = int(busyRetry.Milliseconds())
-		s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
+		s.failed(c.Request.Context(), err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	}
 	c.JSON(status, answer)
 }

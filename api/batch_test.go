@@ -17,6 +17,7 @@ import (
 	"hullbeam/api"
 	"hullbeam/hull"
 	"hullbeam/store"
+	"hullbeam/store/storetest"
 )
 
 // batch announces an extract with the connector's credentials.
@@ -137,8 +138,10 @@ func TestBatchAsksHullForSegments(t *testing.T) {
 	s.notification("segment:update", "", `{"id":"`+activeUsers+`","name":"Sailors"}`)
 	wants(`["Sailors"]`)
 	s.announce("report.json")
-	wants(`["Sailors"]`)
 	s.extracted("ok", 3)
+	storetest.Eventually(t, "an update shows what the page shows: Hull did not say the segment's name", func() bool {
+		return s.metric("hullbeam_updates_total", "result", "unchanged") == 1
+	})
 }
 
 func TestBatchOfCSV(t *testing.T) {

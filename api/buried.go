@@ -55,7 +55,7 @@ func (s *Server) holdBack(ctx context.Context, connectorID string, users []store
 // eraseBack erases again whom holdBack has found.
 func (s *Server) eraseBack(ctx context.Context, conn *connector, users []store.User, back map[int]time.Time) error {
 	for i, at := range back {
-		s.metrics.updates.WithLabelValues("erased").Inc()
+		s.metrics.updated(conn, "erased", 1)
 		if err := s.erase(ctx, conn, []string{users[i].ID}, at); err != nil {
 			return err
 		}

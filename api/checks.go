@@ -167,7 +167,7 @@ func (s *Server) factsOf(ctx context.Context, c *connector) *facts {
 	f.happened, err2 = s.happenedTo(ctx, c)
 	if err = errors.Join(err, err2); err != nil {
 		f.unreadable = true
-		s.failed(err, "connector", c.id)
+		s.failed(ctx, err, "connector", c.id)
 	}
 	return f
 }

@@ -108,6 +108,9 @@ func (c *cluster) watch(connectorID string) {
 	c.knowLocked(c.holdLocked(connectorChannel(connectorID)))
 }
 
+// hears tells that what the others write comes, in time, and can be read.
+func (c *cluster) hears() bool { return !c.degraded() && !c.stuck.Load() }
+
 // degraded tells that what the others write does not come, or not in time.
 func (c *cluster) degraded() bool { return c.bus.Ready() != nil }
 
@@ -123,9 +126,10 @@ func (c *cluster) wakeUp() {
 type told struct {
 	Op       string        `json:"op"`
 	Offer    *store.Offer  `json:"offer,omitempty"`
-	Call     string        `json:"call,omitempty"` // of who sent an offer, and counts
-	Live     int           `json:"live,omitempty"` // persons at the node that took it
-	Node     string        `json:"node,omitempty"` // who looks
+	Call     string        `json:"call,omitempty"`  // of who sent an offer, and counts
+	Trace    string        `json:"trace,omitempty"` // of an offer that is traced: carrier
+	Live     int           `json:"live,omitempty"`  // persons at the node that took it
+	Node     string        `json:"node,omitempty"`  // who looks
 	Whole    bool          `json:"whole,omitempty"`
 	Presence *toldPresence `json:"presence,omitempty"`
 	Page     *toldPage     `json:"page,omitempty"`

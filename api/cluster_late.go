@@ -41,18 +41,18 @@ func (r *resync) openLate(ctx context.Context) {
 }
 
 // openOne tells one of them, unless Redis is away.
-func (r *resync) openOne(ctx context.Context, o *opening) (told bool) {
+func (r *resync) openOne(ctx context.Context, o *opening) (done bool) {
 	if o.visit.over() {
 		return true
 	}
-	cached, err := r.server.tellSnapshot(ctx, o)
+	told, err := r.server.tellSnapshot(ctx, o)
 	if isAway(err) || ctx.Err() != nil {
 		return false
 	}
 	switch {
 	case err != nil:
 		r.server.log.Error("reading the user of a stream", "connector", o.conn.id, "error", err)
-	case !cached:
+	case told == toldMiss:
 		r.lookups.Go(func() { r.server.lookUpFor(ctx, o) })
 	}
 	return true

@@ -33,6 +33,8 @@ func (c *cluster) Update(connectorID, user string, u stream.Update) {
 
 // publish shows an update to this node's streams.
 func (c *cluster) publish(conn *connector, u stream.Update) {
+	ctx, span := c.server.received(u.Trace, "receive update")
+	defer span.End()
 	m, err := hull.ParseUpdate(u.State, u.News)
 	if err != nil {
 		c.server.log.Error("reading an update", "connector", conn.id, "error", err)
@@ -40,10 +42,11 @@ func (c *cluster) publish(conn *connector, u stream.Update) {
 	}
 	conn.mu.RLock()
 	defer conn.mu.RUnlock()
-	result := c.server.publish(conn, state{
-		message: &m, version: u.Version, topics: bestFirst(slices.Clone(u.Topics)), gone: u.Gone, accepted: u.Accepted,
+	result := c.server.publish(ctx, conn, state{
+		message: &m, version: u.Version, topics: bestFirst(slices.Clone(u.Topics)), gone: u.Gone, accepted: u.Accepted, path: stream.PathBus,
 	})
-	c.server.metrics.updates.WithLabelValues(result).Inc()
+	span.SetAttributes(attrConnector.String(conn.id), attrResult.String(result))
+	c.server.metrics.updated(conn, result, 1)
 }
 
 // Lost implements [stream.Listener].
@@ -76,7 +79,7 @@ func (c *cluster) Led(connectorID, topic string, l stream.Lead) {
 	r.told++
 	r.lead, r.known = l.User, true
 	if l.User != "" && r.refs > 0 {
-		c.dirtyLocked(userChannel(connectorID, l.User), want{show: true, version: l.Version, events: l.News, accepted: l.Accepted})
+		c.dirtyLocked(userChannel(connectorID, l.User), want{show: true, version: l.Version, events: l.News, accepted: l.Accepted, trace: l.Trace})
 	}
 }
 
@@ -95,7 +98,7 @@ func (c *cluster) Told(connectorID string, data []byte) {
 	case t.Op == opOffer && t.Offer != nil && t.Whole:
 		_ = c.server.resend(*t.Offer) // it was read when it was made
 	case t.Op == opOffer && t.Offer != nil:
-		c.takeOffer(connectorID, t.Call, *t.Offer)
+		c.takeOffer(connectorID, t.Call, t.Trace, *t.Offer)
 	case t.Op == opForget:
 		c.server.forgetSent(connectorID, t.Topics)
 	case t.Op == opRevoked:

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"hullbeam/store"
 )
 
@@ -36,7 +38,7 @@ func (c *cluster) offer(ctx context.Context, connectorID string, o store.Offer) 
 		delete(c.counts, call)
 		c.mu.Unlock()
 	}()
-	nodes, err := c.tell(ctx, connectorID, told{Op: opOffer, Offer: &o, Call: call})
+	nodes, err := c.tell(ctx, connectorID, told{Op: opOffer, Offer: &o, Call: call, Trace: carrier(ctx)})
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
@@ -61,9 +63,9 @@ func (c *cluster) offer(ctx context.Context, connectorID string, o store.Offer) 
 }
 
 // takeOffer hears of another node's offer, or of this one's.
-func (c *cluster) takeOffer(connectorID, call string, o store.Offer) {
+func (c *cluster) takeOffer(connectorID, call, trace string, o store.Offer) {
 	c.mu.Lock()
-	c.offers = append(c.offers, dueOffer{connectorID, call, o})
+	c.offers = append(c.offers, dueOffer{connectorID, call, trace, o})
 	c.mu.Unlock()
 	c.server.presence.wakeUp()
 }
@@ -79,9 +81,11 @@ func (c *cluster) sendOffers(ctx context.Context) {
 		if conn == nil {
 			continue // it has no streams here
 		}
-		live, err := c.server.sendStored(ctx, conn, d.offer)
+		_, span := c.server.received(d.trace, "receive offer")
+		live, err := c.server.sendStored(trace.ContextWithSpan(ctx, span), conn, d.offer)
+		endStep(span, err)
 		if err != nil {
-			c.server.failed(err, "doing", "sending an offer of another node", "connector", d.connector)
+			c.server.failed(ctx, err, "doing", "sending an offer of another node", "connector", d.connector)
 		}
 		c.mu.Lock()
 		c.taken = append(c.taken, takenOffer{d.connector, d.call, live})

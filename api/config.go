@@ -31,6 +31,9 @@ type Config struct {
 	TrustedProxies []string
 	// Demo serves the demonstration page, in development mode.
 	Demo bool
+	// ContinueTraces has the requests of Hull and operators go on with the traceparent that
+	// they bring.
+	ContinueTraces bool
 
 	Admin    Admin
 	Identity Identity

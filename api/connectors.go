@@ -18,14 +18,15 @@ import (
 
 // connector is a connector as this node uses it.
 type connector struct {
-	id string
+	id    string
+	label string // in metrics
 
 	// mu is held for reading from the look at the settings to the publication
 	// of what was projected under them, so that once a change of settings has
 	// been made nothing is published under the old ones.
 	mu         sync.RWMutex
 	profile    // changes with both locks held
-	generation uint64
+	generation uint32
 
 	marks     marks
 	rotations rotations
@@ -87,6 +88,7 @@ type connectors struct {
 	shared       bool             // other nodes change them, too
 	revokedSince func() time.Time // Server.revokedSince
 	watched      func(id string)  // called once for each that is read; nil: by nobody
+	labels       *connectorLabels
 
 	mu       sync.RWMutex
 	byID     map[string]*connector
@@ -94,7 +96,7 @@ type connectors struct {
 }
 
 func newConnectors(s store.Store) *connectors {
-	return &connectors{store: s, byID: map[string]*connector{}}
+	return &connectors{store: s, labels: newConnectorLabels(), byID: map[string]*connector{}}
 }
 
 // get returns a known connector, or the problem connector_unknown.
@@ -190,7 +192,7 @@ func (cs *connectors) keep(record store.Connector, revoked []store.Revocation) *
 	defer cs.mu.Unlock()
 	c := cs.byID[record.ID]
 	if c == nil {
-		c = &connector{id: record.ID, profile: newProfile(record)}
+		c = &connector{id: record.ID, label: cs.labels.of(record.ID), profile: newProfile(record)}
 		c.revoked.take(revoked, time.Time{})
 		cs.byID[record.ID] = c
 		if cs.watched != nil {

@@ -15,7 +15,7 @@ import (
 func (s *Server) takeDeletions(ctx context.Context, conn *connector, n *hull.Notification, accepted time.Time) error {
 	ids, skipped := n.Deleted()
 	if skipped > 0 {
-		s.metrics.updates.WithLabelValues("invalid").Add(float64(skipped))
+		s.metrics.updated(conn, "invalid", skipped)
 		s.log.Warn("deletions of nobody skipped", "connector", conn.id, "count", skipped)
 	}
 	persons, known, err := s.forgetViews(ctx, conn, ids)

@@ -136,27 +136,16 @@ func TestErasuresEnd(t *testing.T) {
 	if *onRedis {
 		return // whose clock cannot be moved: see TestRedisErasuresEnd in package store
 	}
-	var clock sync.Mutex
-	now := time.Now()
-	tell := func() time.Time {
-		clock.Lock()
-		defer clock.Unlock()
-		return now
-	}
-	s := start(t, options{private: everyClaim, now: tell, store: func(c *store.Config) { c.Now = tell }})
-	s.update(userMessage("u1", plan("pro"), `"email":"ada@harbor.example"`, at(now.Add(-time.Hour))))
+	clock := clockAt(time.Now())
+	s := start(t, options{private: everyClaim, now: clock.now, store: func(c *store.Config) { c.Now = clock.now }})
+	s.update(userMessage("u1", plan("pro"), `"email":"ada@harbor.example"`, at(clock.now().Add(-time.Hour))))
 	s.report(`{"id":"u1","email":"ada@harbor.example","traits_plan":"reported"}`)
 	s.erase(userPath("id:u1"))
-	forward := func(d time.Duration) {
-		clock.Lock()
-		now = now.Add(d)
-		clock.Unlock()
-	}
-	forward(store.ErasureLife - time.Minute)
+	clock.pass(store.ErasureLife - time.Minute)
 	l := s.listen(s.token(claim("email", "ada@harbor.example")))
 	l.expect("cache.miss")
 	l.expect("user.error")
-	forward(2 * time.Minute)
+	clock.pass(2 * time.Minute)
 	l = s.listen(s.token(claim("email", "ada@harbor.example")))
 	l.expect("cache.miss")
 	l.expectPlan("reported")

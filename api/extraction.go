@@ -113,7 +113,7 @@ func (s *Server) keepUsers(ctx context.Context, conn *connector, messages []hull
 		if !errors.Is(err, store.ErrUnavailable) {
 			return err
 		}
-		s.failed(err, "connector", conn.id)
+		s.failed(ctx, err, "connector", conn.id)
 		select {
 		case <-time.After(rest/2 + rand.N(rest)):
 		case <-ctx.Done():

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -14,31 +13,32 @@ func getHealth(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
 // getReady says whether this node should get requests: its store reads and
 // writes, what other nodes write comes, and it is not stopping.
 func (s *Server) getReady(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), readyPatience)
 	defer cancel()
-	if s.broker.Draining() {
-		s.fail(c, newProblem("unavailable", "The node is stopping."))
+	if err := s.ready(ctx); err != nil {
+		s.fail(c, err)
 		return
 	}
-	if !s.prepared.Load() {
-		s.fail(c, newProblem("unavailable", "The store was not in reach yet since the node has started.").shed())
-		return
-	}
-	if s.cluster != nil && (s.cluster.degraded() || s.cluster.stuck.Load()) {
-		s.fail(c, newProblem("unavailable", "What other nodes write does not come, or cannot be read: the log says why.").shed())
-		return
+	c.String(http.StatusOK, "ready\n")
+}
+
+// ready is why this node should get no requests; nil: it should.
+func (s *Server) ready(ctx context.Context) error {
+	switch {
+	case s.broker.Draining():
+		return newProblem("unavailable", "The node is stopping.")
+	case !s.prepared.Load():
+		return newProblem("unavailable", "The store was not in reach yet since the node has started.").shed()
+	case s.cluster != nil && !s.cluster.hears():
+		return newProblem("unavailable", "What other nodes write does not come, or cannot be read: the log says why.").shed()
 	}
 	// A store that waits for a lock does not look at ctx.
 	answer := s.pings.DoChan("", func() (any, error) { return nil, s.ping(context.WithoutCancel(ctx)) })
 	select {
 	case ping := <-answer:
-		if ping.Err != nil {
-			s.fail(c, ping.Err)
-			return
-		}
-		c.String(http.StatusOK, "ready\n")
+		return ping.Err
 	case <-ctx.Done():
-		s.fail(c, newProblem("unavailable", "The store does not answer in time.").shed())
+		return newProblem("unavailable", "The store does not answer in time.").shed()
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *Server) sweepHistory(ctx context.Context) {
 		var forgotten int
 		var err error
 		if forgotten, more, err = s.store.Sweep(ctx); err != nil {
-			s.failed(err, "doing", "forgetting what is too old")
+			s.failed(ctx, err, "doing", "forgetting what is too old")
 			return
 		}
 		s.metrics.forgotten.Add(float64(forgotten))

@@ -59,13 +59,13 @@ func TestPagesAreRemembered(t *testing.T) {
 
 // A page has the title that its view had, and both clocks; the views of a session are one.
 func TestViewsHaveTheirTitlesAndClocks(t *testing.T) {
-	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := start(t, options{noHull: true, store: func(*store.Config) {}, now: func() time.Time { return clock }}) // Redis has a clock of its own
+	clock := clockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	s := start(t, options{noHull: true, store: func(*store.Config) {}, now: clock.now}) // Redis has a clock of its own
 	token := s.token(claim("anonymous_id", anonymous))
 	me := s.visitorOf(token)
 	for i, title := range []string{"Cart (1)", "Cart (2)", "Cart (3)"} {
 		s.viewed(viewWith(token, fmt.Sprint(i), `"url":"`+page+`/cart","title":"`+title+`","local_time":"2026-03-01T07:00:0`+fmt.Sprint(i)+`-05:00"`))
-		clock = clock.Add(time.Duration(i) * 20 * time.Minute)
+		clock.pass(time.Duration(i) * 20 * time.Minute)
 	}
 	views := ask[listed[viewSeen]](s, "/visitors/"+me+"/pages").Items
 	if len(views) != 3 || views[0].Title != "Cart (3)" || views[2].Title != "Cart (1)" || views[0].LocalTime != "2026-03-01T07:00:02-05:00" {

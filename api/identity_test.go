@@ -117,9 +117,8 @@ func TestAnonymousIDsOfTwoPeople(t *testing.T) {
 // The confusion is counted and explained, and ends 30 days after the last claim or when
 // the user whom the id leads to is erased.
 func TestConfusionsEnd(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	clock := func() time.Time { return now }
-	s := start(t, options{noHull: true, private: signsAndLets, now: clock, store: func(c *store.Config) { c.Now = clock }})
+	clock := clockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	s := start(t, options{noHull: true, private: signsAndLets, now: clock.now, store: func(c *store.Config) { c.Now = clock.now }})
 	confuse := func() {
 		t.Helper()
 		s.asks(anonymous, ada())
@@ -134,13 +133,13 @@ func TestConfusionsEnd(t *testing.T) {
 	if e := s.explain("anonymous_id:" + anonymous); !strings.Contains(e.failing(), "identity") || !strings.Contains(e.gate("identity"), "two people") {
 		t.Errorf("explained: %+v", e.Gates)
 	}
-	now = now.Add(20 * 24 * time.Hour)
+	clock.pass(20 * 24 * time.Hour)
 	s.asks(anonymous, bob())
-	now = now.Add(29 * 24 * time.Hour)
+	clock.pass(29 * 24 * time.Hour)
 	if got := s.asks(anonymous, nil); got != "claims_unproven" {
 		t.Errorf("within the time: got %s", got)
 	}
-	now = now.Add(24 * time.Hour)
+	clock.pass(24 * time.Hour)
 	if got := s.asks(anonymous, nil); got != "anonymous_id:"+anonymous {
 		t.Errorf("afterwards: got %s", got)
 	}
@@ -185,17 +184,16 @@ func TestConfusionsWithoutAMemory(t *testing.T) {
 // A person's claims are written down once a day, and of new ids so many in a minute; those
 // above it do not count.
 func TestClaimsAreFew(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	clock := func() time.Time { return now }
+	clock := clockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	memory := &claimantsCounted{}
-	s := start(t, options{noHull: true, private: signsAndLets, now: clock, store: func(c *store.Config) { c.Now = clock }, wrap: func(inner store.Store) store.Store {
+	s := start(t, options{noHull: true, private: signsAndLets, now: clock.now, store: func(c *store.Config) { c.Now = clock.now }, wrap: func(inner store.Store) store.Store {
 		memory.Store = inner
 		return memory
 	}})
 	for range 3 {
 		s.asks(anonymous, ada())
 	}
-	now = now.Add(24 * time.Hour)
+	clock.pass(24 * time.Hour)
 	s.asks(anonymous, ada())
 	if got := memory.written(); got != 2 {
 		t.Errorf("written %d times, want 2", got)
@@ -281,8 +279,8 @@ func (c *claimantsCounted) Buried(ctx context.Context, connectorID string, topic
 // the answer nor the work behind it says.
 func TestAnswersDoNotTellWhoExists(t *testing.T) {
 	memory := &claimantsCounted{}
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := start(t, options{noHull: true, private: signsAndLets, now: func() time.Time { return now }, store: func(*store.Config) {}, wrap: func(inner store.Store) store.Store {
+	clock := clockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	s := start(t, options{noHull: true, private: signsAndLets, now: clock.now, store: func(*store.Config) {}, wrap: func(inner store.Store) store.Store {
 		memory.Store = inner
 		return memory
 	}})

@@ -80,7 +80,7 @@ func (s *Server) refuseInstall(c *gin.Context, err error) {
 	if e, told := errors.AsType[*hull.NotificationError](err); told {
 		page.Limited, status = errors.Is(err, hull.ErrTooManyTries), e.Status
 	} else {
-		s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
+		s.failed(c.Request.Context(), err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 		page.Unavailable = true
 	}
 	s.render(c, status, "refused.html", page)

@@ -105,10 +105,14 @@ func askToken(address func(int) string) asking {
 }
 
 func askStream(address func(int) string, sameVisitor bool) asking {
-	token := ""
+	kept := ""
 	return func(s *server, i int) (reply, func()) {
+		token := kept
 		if i == 0 || !sameVisitor {
 			token = s.token(claim("anonymous_id", anonymous))
+		}
+		if sameVisitor {
+			kept = token
 		}
 		return s.hold("/api/v1/stream?token="+token, address(i))
 	}

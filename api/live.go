@@ -150,7 +150,7 @@ func (s *Server) stepStore(ctx context.Context) {
 	}
 	for _, step := range []func(context.Context) error{s.storeJoins, s.sendWaiting, s.storeDeliveries} {
 		if err := step(ctx); err != nil {
-			s.failed(err)
+			s.failed(ctx, err)
 			s.storeRests = time.Now().Add(presenceRest)
 			return
 		}
@@ -190,7 +190,7 @@ func (s *Server) show(ctx context.Context, v *liveView, touched []string) {
 		return
 	}
 	if err := v.refresh(ctx, s.store, touched); err != nil {
-		s.failed(err, "doing", "reading who is live")
+		s.failed(ctx, err, "doing", "reading who is live")
 		v.mu.Lock()
 		v.unread = touched
 		v.mu.Unlock()

@@ -371,5 +371,6 @@ func (v *liveView) answers() (n int) {
 // dueOffer is an offer of any node that is to be sent to this node's streams.
 type dueOffer struct {
 	connector, call string
+	trace           string // its carrier; empty: it is not traced
 	offer           store.Offer
 }

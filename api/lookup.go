@@ -24,7 +24,10 @@ func (s *Server) lookUpFor(ctx context.Context, o *opening) {
 // update may come yet.
 func (s *Server) lookUp(ctx context.Context, o *opening) {
 	s.track(fetchStart)
+	ctx, span := step(ctx, "look up user")
+	defer span.End()
 	result, err := s.lookUpUser(ctx, o)
+	span.SetAttributes(attrConnector.String(o.conn.id), attrResult.String(result))
 	switch {
 	case ctx.Err() != nil:
 		return // the page has left
@@ -32,14 +35,14 @@ func (s *Server) lookUp(ctx context.Context, o *opening) {
 		s.track(fetchSuccess, outgoingSuccess)
 	case errors.Is(err, hull.ErrNotFound):
 		s.track(fetchError, outgoingError)
-		o.sub.Greet(notFound)
+		o.sub.GreetNobody(notFound)
 	default:
 		s.track(fetchError, outgoingFetchError, clientFail)
 		if errors.Is(err, hull.ErrTimeout) {
 			s.track(clientTimeout)
 		}
 		if !s.hullFails.Swap(true) {
-			s.log.Warn("users cannot be looked up in Hull", "connector", o.conn.id, "error", err)
+			s.log.WarnContext(ctx, "users cannot be looked up in Hull", "connector", o.conn.id, "error", err)
 		}
 	}
 	if result != "failed" && s.hullFails.Swap(false) {
@@ -109,7 +112,7 @@ func (s *Server) wasErased(ctx context.Context, connectorID, userID string, topi
 // erased meanwhile, nothing.
 func (s *Server) keep(ctx context.Context, o *opening, m *hull.Message, rank int) (erased bool, err error) {
 	user := s.stored(m)
-	written, err := s.store.Put(ctx, o.conn.id, []store.User{user})
+	written, err := s.put(ctx, o.conn, []store.User{user})
 	if err != nil {
 		return false, err
 	}

@@ -51,7 +51,7 @@ func (s *Server) recovery(c *gin.Context) {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
-		s.log.Error("panic", "route", c.FullPath(), "request_id", c.GetString(requestIDKey), "panic", p, "stack", string(debug.Stack()))
+		s.log.ErrorContext(c.Request.Context(), "panic", "route", c.FullPath(), "request_id", c.GetString(requestIDKey), "panic", p, "stack", string(debug.Stack()))
 		if !c.Writer.Written() {
 			s.fail(c, newProblem("internal", ""))
 		}

@@ -14,12 +14,15 @@ import (
 // postNotification answers Hull, in Hull's shape.
 func (s *Server) postNotification(c *gin.Context) {
 	s.track(notifierHandler, connectorRequest)
+	accepted := time.Now() // latencies are counted by the real clock
+	c.Request = c.Request.WithContext(identified(c))
 	if isSNS(c.Request.Header) {
-		s.answerSNS(c)
-		return
+		s.answerSNS(c, accepted)
+	} else {
+		n, err := s.notification(c, accepted)
+		s.answerHull(c, n, err)
 	}
-	n, err := s.notification(c, time.Now()) // the latency is counted by the real clock
-	s.answerHull(c, n, err)
+	observe(s.metrics.notificationSeconds, time.Since(accepted).Seconds(), exemplarOf(c.Request.Context()))
 }
 
 // answerHull answers a notification that was taken, or not because of err. n is nil
@@ -56,9 +59,10 @@ func (s *Server) judge(c *gin.Context, n *hull.Notification, err error) (status 
 	}
 	if status >= http.StatusInternalServerError {
 		s.track(connectorTransientError)
-		s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
+		s.failed(c.Request.Context(), err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	}
 	s.metrics.notifications.WithLabelValues(string(class), result).Inc()
+	annotate(c.Request.Context(), attrChannel.String(string(class)), attrResult.String(result))
 	s.track(notifierResponse)
 	return status, refusal
 }
@@ -80,7 +84,10 @@ func (s *Server) notification(c *gin.Context, accepted time.Time) (n *hull.Notif
 		return nil, err
 	}
 	conn, err := s.authenticate(c, n.Configuration, true, func() error {
-		return s.verifier.Verify(ctx, c.Request.Header, n.ID)
+		ctx, span := step(ctx, "verify signature")
+		err := s.verifier.Verify(ctx, c.Request.Header, n.ID)
+		endStep(span, err)
+		return err
 	})
 	if err != nil {
 		return n, err
@@ -92,6 +99,7 @@ func (s *Server) notification(c *gin.Context, accepted time.Time) (n *hull.Notif
 // take does what a notification says. What its channel is not for is in none of its
 // parts.
 func (s *Server) take(ctx context.Context, conn *connector, n *hull.Notification, accepted time.Time) (err error) {
+	annotate(ctx, attrConnector.String(conn.id), attrUsers.Int(n.Count))
 	began := time.Now() // of our own work: what the sender or Hull takes is not ours to pace
 	defer func() {
 		if s.markOutcome(conn, err); err == nil {

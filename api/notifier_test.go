@@ -77,8 +77,8 @@ func TestA4NotificationIsBoundToItsConnector(t *testing.T) {
 // A secret that was changed in Hull does not lock the connector out: Hull is asked
 // whether the new one is good, at most once a minute. Somebody's guess keeps no other out.
 func TestRotatedSecret(t *testing.T) {
-	now := time.Now()
-	s := start(t, options{now: func() time.Time { return now }, store: func(*store.Config) {}}) // of nodes, others read the clock meanwhile
+	clock := clockAt(time.Now())
+	s := start(t, options{now: clock.now, store: func(*store.Config) {}}) // of nodes, others read the clock meanwhile
 	send := func(secret string) reply {
 		body := strings.Replace(configuration(ship, org, secret), `"n1"`, `"`+rand.Text()+`"`, 1)
 		return s.notify([]byte(body))
@@ -100,7 +100,7 @@ func TestRotatedSecret(t *testing.T) {
 	want(send("rotated"), 200, "")
 	want(send(secret), 400, "INVALID_CONFIGURATION")
 	want(send(secret), 503, "UNAVAILABLE")
-	now = now.Add(time.Minute)
+	clock.pass(time.Minute)
 	want(send(secret), 400, "INVALID_CONFIGURATION")
 	if n := len(s.hull.Calls()); n != 4 {
 		t.Errorf("Hull was asked %d times, want 4", n)
@@ -111,8 +111,8 @@ func TestRotatedSecret(t *testing.T) {
 }
 
 func TestSoManySecretsAMinute(t *testing.T) {
-	now := time.Now()
-	s := start(t, options{now: func() time.Time { return now }, store: func(*store.Config) {}}) // of nodes, others read the clock meanwhile
+	clock := clockAt(time.Now())
+	s := start(t, options{now: clock.now, store: func(*store.Config) {}}) // of nodes, others read the clock meanwhile
 	send := func(secret string) int {
 		return s.notify([]byte(strings.Replace(configuration(ship, org, secret), `"n1"`, `"`+rand.Text()+`"`, 1))).status
 	}
@@ -128,7 +128,7 @@ func TestSoManySecretsAMinute(t *testing.T) {
 	if n := len(s.hull.Calls()); n != 10 {
 		t.Errorf("Hull was asked %d times within a minute", n)
 	}
-	now = now.Add(time.Minute)
+	clock.pass(time.Minute)
 	if got := send("rotated"); got != 200 {
 		t.Errorf("a minute later: got %d", got)
 	}
@@ -302,7 +302,7 @@ func TestC13OlderStatesDoNotComeBack(t *testing.T) {
 
 func TestMetricsNeedAKeyUnlessDirect(t *testing.T) {
 	s := start(t, options{})
-	if r := s.do("GET", "/metrics", ""); r.status != http.StatusOK || !strings.Contains(string(r.body), "hullbeam_streams 0") {
+	if r := s.do("GET", "/metrics", ""); r.status != http.StatusOK || !strings.Contains(string(r.body), `hullbeam_streams{connector="other"} 0`) {
 		t.Errorf("direct: got %d", r.status)
 	}
 	for _, header := range []string{"X-Forwarded-Proto: https", "Forwarded: for=203.0.113.9", "Host: beam.example"} {

@@ -122,6 +122,11 @@ func (s *Server) resend(stored store.Offer) error {
 
 // sendStored sends an offer that is kept to those of this node whom it is for.
 func (s *Server) sendStored(ctx context.Context, conn *connector, stored store.Offer) (live int, err error) {
+	ctx, span := step(ctx, "send offer")
+	defer func() {
+		span.SetAttributes(attrConnector.String(conn.id), attrPersons.Int(live))
+		endStep(span, err)
+	}()
 	o, err := s.pending.add(stored, true)
 	if err != nil {
 		return 0, err

@@ -37,7 +37,7 @@ type offerData struct {
 }
 
 // newPendingOffer makes what is sent of o. taken is told of each stream that takes it.
-func newPendingOffer(o store.Offer, taken func(*stream.Subscriber)) (*pendingOffer, error) {
+func newPendingOffer(o store.Offer, path stream.Path, taken func(*stream.Subscriber)) (*pendingOffer, error) {
 	p := &pendingOffer{id: o.ID, at: o.SentAt, expires: o.Expires}
 	err := json.Unmarshal(o.To, &p.to)
 	if err == nil && p.to.Page != "" {
@@ -51,7 +51,7 @@ func newPendingOffer(o store.Offer, taken func(*stream.Subscriber)) (*pendingOff
 		return nil, fmt.Errorf("the offer %s: %w", o.ID, err)
 	}
 	p.event, err = stream.NewEvent(stream.Fields{
-		Type: "offer", Data: data, ID: stream.ID{Version: uint64(o.SentAt.UnixMicro()), Tag: offerTag}, Accepted: o.SentAt, Taken: taken,
+		Type: "offer", Data: data, ID: stream.ID{Version: uint64(o.SentAt.UnixMicro()), Tag: offerTag}, Accepted: o.SentAt, Path: path, Taken: taken,
 	})
 	return p, err
 }
@@ -61,6 +61,7 @@ func newPendingOffer(o store.Offer, taken func(*stream.Subscriber)) (*pendingOff
 type pendingOffers struct {
 	store   store.Store
 	now     func() time.Time
+	path    stream.Path // on which offers come
 	taken   func(connectorID, offerID string, sub *stream.Subscriber)
 	reading sync.Mutex // held while some are read, and taken before mu
 
@@ -147,7 +148,7 @@ func (p *pendingOffers) enterLocked(list *pendingList, o store.Offer) (*pendingO
 	if i := slices.IndexFunc(list.offers, func(other *pendingOffer) bool { return other.id == o.ID }); i >= 0 {
 		return list.offers[i], nil
 	}
-	made, err := newPendingOffer(o, func(sub *stream.Subscriber) { p.taken(o.ConnectorID, o.ID, sub) })
+	made, err := newPendingOffer(o, p.path, func(sub *stream.Subscriber) { p.taken(o.ConnectorID, o.ID, sub) })
 	if err != nil {
 		return nil, err
 	}

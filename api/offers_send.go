@@ -64,7 +64,7 @@ func (s *Server) sendPending(ctx context.Context, conn *connector, o *pendingOff
 		return before
 	})
 	for chunk := range slices.Chunk(meant, readChunk) {
-		sent, err := s.sendEach(ctx, conn, o, chunk)
+		sent, err := s.sendEach(ctx, conn, o, o.event, chunk)
 		if live += sent; err != nil {
 			return live, err
 		}
@@ -113,8 +113,8 @@ func (o *pendingOffer) isFor(a *addressee, people map[string]hull.Person) bool {
 	})
 }
 
-// sendEach claims an offer for addressees and sends it to those for whom it may be.
-func (s *Server) sendEach(ctx context.Context, conn *connector, o *pendingOffer, to []*addressee) (sent int, err error) {
+// sendEach claims an offer for addressees and sends it, as event, to those for whom it may be.
+func (s *Server) sendEach(ctx context.Context, conn *connector, o *pendingOffer, event *stream.Event, to []*addressee) (sent int, err error) {
 	if len(to) == 0 {
 		return 0, nil
 	}
@@ -133,7 +133,7 @@ func (s *Server) sendEach(ctx context.Context, conn *connector, o *pendingOffer,
 		s.presence.settle(conn.id, a.visitor, o.id)
 		if !ok[i] {
 			s.metrics.offers.WithLabelValues("kept_back").Inc()
-		} else if s.broker.Send(a.subs, o.event) > 0 {
+		} else if s.broker.Send(a.subs, event) > 0 {
 			s.metrics.offers.WithLabelValues("sent").Inc()
 			sent++
 		}
@@ -240,7 +240,7 @@ func (s *Server) sendUnlessDone(ctx context.Context, conn *connector, o *pending
 			s.presence.settle(conn.id, a.visitor, o.id)
 		}
 	}
-	_, err := s.sendEach(ctx, conn, o, again)
+	_, err := s.sendEach(ctx, conn, o, o.event.Uncounted(), again)
 	return err
 }
 

@@ -199,8 +199,8 @@ func (s *server) wantOffersOf(l *listener, tabs []*listener, want ...string) {
 }
 
 func TestOfferCap(t *testing.T) {
-	clock := time.Now()
-	s := start(t, options{noHull: true, now: func() time.Time { return clock }, store: func(*store.Config) {}, config: func(c *api.Config) { c.Offers.Cap = 2 }})
+	clock := clockAt(time.Now())
+	s := start(t, options{noHull: true, now: clock.now, store: func(*store.Config) {}, config: func(c *api.Config) { c.Offers.Cap = 2 }})
 	l := s.listen(s.token(claim("anonymous_id", anonymous)))
 	for i, live := range []int{1, 1, 0} {
 		s.sent(fmt.Sprintf(`{"id":"o%d","to":{"all":true},"data":1}`, i), live)
@@ -230,13 +230,13 @@ func TestOffersWaitForSegmentsAndPages(t *testing.T) {
 }
 
 func TestExpiredOffersDoNotWait(t *testing.T) {
-	clock := time.Now()
-	s := start(t, options{noHull: true, now: func() time.Time { return clock }, store: func(*store.Config) {}})
+	clock := clockAt(time.Now())
+	s := start(t, options{noHull: true, now: clock.now, store: func(*store.Config) {}})
 	token := s.token(claim("anonymous_id", anonymous))
 	visitor := s.visitorOf(token)
 	s.sent(`{"id":"short","to":{"visitor":"`+visitor+`"},"data":1,"expires_in":"10m"}`, 0)
 	s.sent(`{"id":"long","to":{"visitor":"`+visitor+`"},"data":1,"expires_in":"11m"}`, 0)
-	clock = clock.Add(10 * time.Minute)
+	clock.pass(10 * time.Minute)
 	if got := s.listen(token).offers("long"); len(got) > 0 {
 		t.Errorf("got %v, which have expired", got)
 	}

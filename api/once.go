@@ -48,7 +48,7 @@ func (s *Server) once(ctx context.Context, conn *connector, id string, body []by
 	}
 	done = true
 	if err := s.store.Done(ctx, turn, s.verifier.ReplayWindow()); err != nil {
-		s.log.Warn("a notification was taken, and it could not be noted that it was", "connector", conn.id, "error", err)
+		s.log.WarnContext(ctx, "a notification was taken, and it could not be noted that it was", "connector", conn.id, "error", err)
 	}
 	return nil
 }

@@ -29,9 +29,12 @@ type pageView struct {
 
 // pageRequest is what a page posts when it is looked at, or left.
 type pageRequest struct {
-	Token string   `json:"token"`
-	Gone  bool     `json:"gone"`
-	view  pageView // whose members are beside these
+	Token string `json:"token"`
+	Gone  bool   `json:"gone"`
+	// Personalized is after how many milliseconds a page that is left had its visitor's
+	// state, if it reports that.
+	Personalized *float64 `json:"personalized_ms"`
+	view         pageView // whose members are beside these
 }
 
 // What a page view may have, in bytes; of an address also as it is kept: what is not ASCII
@@ -41,6 +44,10 @@ const (
 	maxTitle   = 1024
 	maxViewID  = 64
 )
+
+// maxPersonalized bounds the time that a page reports. What is longer is not counted: nobody
+// has waited so long. The tab is left all the same.
+const maxPersonalized = 10 * time.Minute
 
 // check reports what is wrong with a page view of an origin.
 func (p *pageView) check(origin string) error {
@@ -123,7 +130,7 @@ func (s *Server) page(c *gin.Context) error {
 	}
 	result := "ended"
 	if req.Gone {
-		err = s.endTab(c.Request.Context(), g, &req.view)
+		err = s.endTab(c.Request.Context(), g, req)
 	} else {
 		result, err = s.takeView(c, conn, g, &req.view)
 	}
@@ -132,13 +139,17 @@ func (s *Server) page(c *gin.Context) error {
 }
 
 // endTab takes that a page was left.
-func (s *Server) endTab(ctx context.Context, g stream.Grant, p *pageView) error {
+func (s *Server) endTab(ctx context.Context, g stream.Grant, req *pageRequest) error {
+	p := &req.view
 	if err := p.checkIDs(); err != nil {
 		return err
 	}
 	// A page is left as often as it is looked at: that is no part of its allowance.
 	if wait, ok := s.visitorRates.allow("gone "+g.Visitor, s.now()); !ok {
 		return s.over(limitPages, "rate_limited", "Too many pages of this visitor are left.").after(wait)
+	}
+	if took := req.Personalized; took != nil && *took >= 0 && *took <= float64(maxPersonalized.Milliseconds()) {
+		s.metrics.personalizedSeconds.Observe(*took / 1000)
 	}
 	s.presence.gone(g.Connector, g.Visitor, p.Tab)
 	s.tellPage(ctx, g.Connector, toldPage{Visitor: g.Visitor, Tab: tab{ID: p.Tab}, Gone: true})

@@ -390,6 +390,10 @@ func TestPageAnswers(t *testing.T) {
 		{"a host in other letters", body("url", "https://WWW.harbor.example/x"), []string{fromPage, asJSON}, 202, "", ""},
 		{"a referrer that is no web page", body("referrer", "android-app://com.example"), []string{fromPage, asJSON}, 202, "", ""},
 		{"a tab that is left", `{"token":"` + token + `","gone":true}`, []string{fromPage, asJSON}, 202, "", ""},
+		{"a tab that was personalized at once", `{"token":"` + token + `","gone":true,"personalized_ms":0}`, []string{fromPage, asJSON}, 202, "", ""},
+		{"a tab that was personalized after ten minutes", `{"token":"` + token + `","gone":true,"personalized_ms":600000}`, []string{fromPage, asJSON}, 202, "", ""},
+		{"a tab that was personalized later", `{"token":"` + token + `","gone":true,"personalized_ms":600001}`, []string{fromPage, asJSON}, 202, "", ""},
+		{"a tab that was personalized before it was there", `{"token":"` + token + `","gone":true,"personalized_ms":-1}`, []string{fromPage, asJSON}, 202, "", ""},
 		{"another origin", view(token, "d"), []string{"Origin: https://evil.example", asJSON}, 403, "origin_not_allowed", ""},
 		{"a sandboxed page", view(token, "d"), []string{"Origin: null", asJSON}, 403, "origin_not_allowed", ""},
 		{"no token", `{"url":"` + ownPage + `"}`, []string{fromPage, asJSON}, 401, "token_invalid", ""},
@@ -518,9 +522,29 @@ func TestViewOfATokenOutlivesItsRequest(t *testing.T) {
 	}
 }
 
+// What a page that is left says of its time is counted, unless nobody can have waited so long.
+func TestPersonalizedSeconds(t *testing.T) {
+	s := start(t, options{noHull: true})
+	token := s.token(claim("anonymous_id", anonymous))
+	for _, took := range []string{"0", "599999.5", "600000", "600001", "-1", "null"} {
+		s.viewed(`{"token":"` + token + `","tab":"t1","gone":true,"personalized_ms":` + took + `}`)
+	}
+	families, err := s.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "hullbeam_page_personalized_seconds" {
+			if h := f.GetMetric()[0].GetHistogram(); h.GetSampleCount() != 3 || h.GetSampleSum() != 1199.9995 {
+				t.Errorf("got %d, together %v s", h.GetSampleCount(), h.GetSampleSum())
+			}
+		}
+	}
+}
+
 func TestPagesPerVisitor(t *testing.T) {
-	clock := time.Now()
-	s := start(t, options{now: func() time.Time { return clock }, store: func(*store.Config) {}, config: func(c *api.Config) { c.Limits.PagesPerVisitor = 3 }})
+	clock := clockAt(time.Now())
+	s := start(t, options{now: clock.now, store: func(*store.Config) {}, config: func(c *api.Config) { c.Limits.PagesPerVisitor = 3 }})
 	token := s.token(`{"claims":{"anonymous_id":"` + anonymous + `"},"page":{"url":"` + ownPage + `"}}`)
 	storetest.Eventually(t, "the token's view is counted", func() bool {
 		return s.metric("hullbeam_page_views_total", "result", "counted") == 1
@@ -541,7 +565,7 @@ func TestPagesPerVisitor(t *testing.T) {
 	if got := s.metric("hullbeam_page_views_total", "result", "limited"); got != 1 {
 		t.Errorf("%v limited, want 1", got)
 	}
-	clock = clock.Add(20 * time.Second)
+	clock.pass(20 * time.Second)
 	s.viewed(view(token, "above"))
 	if got := s.metric("hullbeam_page_views_total", "result", "counted"); got != 5 {
 		t.Errorf("%v counted, want 5: what was refused may be told again", got)

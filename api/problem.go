@@ -27,6 +27,15 @@ type problem struct {
 	retryAfter time.Duration
 }
 
+// problemCodes are the codes of all problems.
+func problemCodes() []string {
+	list := make([]string, len(codes))
+	for i, c := range codes {
+		list[i] = c.code
+	}
+	return list
+}
+
 // fieldError names the part of the request that is wrong.
 type fieldError struct {
 	Pointer string `json:"pointer"` // RFC 6901, into the request's body
@@ -44,7 +53,7 @@ var codes = []struct {
 	{"empty_claims", http.StatusBadRequest, "No identifier was claimed"},
 	{"invalid_request", http.StatusBadRequest, "The request cannot be read"},
 	{"identity_token_invalid", http.StatusUnauthorized, "The proof of identity does not hold"},
-	{"token_invalid", http.StatusUnauthorized, "The stream token is not one of ours"},
+	{"token_invalid", http.StatusUnauthorized, "The stream token is not good here"},
 	{"token_expired", http.StatusUnauthorized, "The stream token has expired"},
 	{"unauthorized", http.StatusUnauthorized, "An operators' key or a session is needed"},
 	{"forbidden", http.StatusForbidden, "This is not for you"},
@@ -127,15 +136,15 @@ func problemOf(err error) *problem {
 // failed logs what an operator must know of: a fault of ours each time, a store
 // that fails once until it works again. What was turned away on purpose is only
 // counted.
-func (s *Server) failed(err error, where ...any) {
+func (s *Server) failed(ctx context.Context, err error, where ...any) {
 	switch p := problemOf(err); {
 	case errors.Is(err, context.Canceled): // the client has left
 	case errors.Is(err, store.ErrUnavailable):
 		if !s.storeFails.Swap(true) {
-			s.log.Error("the store fails", append(where, "error", err)...)
+			s.log.ErrorContext(ctx, "the store fails", append(where, "error", err)...)
 		}
 	case p.Code == "internal", errors.Is(err, store.ErrSealed), errors.Is(err, store.ErrNewer):
-		s.log.Error("request failed", append(where, "error", err)...)
+		s.log.ErrorContext(ctx, "request failed", append(where, "error", err)...)
 	}
 }
 
@@ -158,7 +167,8 @@ func comeBack(c *gin.Context, in time.Duration) {
 // fail answers with the problem that err is, and ends the request.
 func (s *Server) fail(c *gin.Context, err error) {
 	p := problemOf(err)
-	s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
+	annotate(c.Request.Context(), attrResult.String(p.Code))
+	s.failed(c.Request.Context(), err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	comeBack(c, p.retryAfter)
 	c.Set(problemKey, p.Code)
 	c.Header("Content-Type", "application/problem+json")

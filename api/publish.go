@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"hullbeam/hull"
 	"hullbeam/store"
 	"hullbeam/stream"
@@ -46,6 +48,9 @@ type state struct {
 	topics   []string
 	gone     []string
 	accepted time.Time // zero: a snapshot, whose latency is not counted
+	path     stream.Path
+	exemplar prometheus.Labels // nil: none
+	delivery *tracedDelivery   // nil: it is not traced
 }
 
 // publication projects a state under c's settings. c.mu is held by the caller.
@@ -77,7 +82,8 @@ func (s *Server) project(settings *hull.Settings, st state, signed bool) (e *str
 	}
 	e, err := stream.NewEvent(stream.Fields{
 		Type: "user.update", Data: payload.JSON, ID: id, Effect: stream.Shows,
-		NamesStart: payload.EventsStart, NamesEnd: payload.EventsEnd, Accepted: st.accepted,
+		NamesStart: payload.EventsStart, NamesEnd: payload.EventsEnd, Accepted: st.accepted, Path: st.path, Exemplar: st.exemplar,
+		Delivery: st.delivery.counter(),
 	})
 	if errors.Is(err, stream.ErrTooLarge) {
 		return tooLarge, "too_large"

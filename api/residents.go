@@ -231,6 +231,7 @@ type want struct {
 	version  uint64
 	events   []byte
 	accepted time.Time
+	trace    string
 }
 
 // show has users published again, from memory or from Redis as soon as that can be
@@ -247,7 +248,7 @@ func (c *cluster) show(connectorID string, users []string) {
 func (c *cluster) dirtyLocked(ch stream.Channel, w want) {
 	before := c.dirty[ch]
 	if before.version > w.version {
-		w.version, w.events, w.accepted = before.version, before.events, before.accepted
+		w.version, w.events, w.accepted, w.trace = before.version, before.events, before.accepted, before.trace
 	}
 	w.show, w.lost = w.show || before.show, w.lost || before.lost
 	c.dirty[ch] = w

@@ -286,7 +286,7 @@ func (r *resync) readUsers(ctx context.Context, connectorID string, batch []erra
 func (w want) update(snap *store.Snapshot, gone []string) stream.Update {
 	u := stream.Update{Version: snap.Version, Topics: snap.Topics, State: snap.State, Gone: gone}
 	if w.version > 0 && w.version <= snap.Version {
-		u.News, u.Accepted = w.events, w.accepted
+		u.News, u.Accepted, u.Trace = w.events, w.accepted, w.trace
 	}
 	return u
 }

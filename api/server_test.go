@@ -73,6 +73,19 @@ type options struct {
 	now       func() time.Time
 }
 
+// clock is the time of a test, which its server also reads between requests.
+type clock struct{ unixNano atomic.Int64 }
+
+func clockAt(at time.Time) *clock {
+	c := &clock{}
+	c.unixNano.Store(at.UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time { return time.Unix(0, c.unixNano.Load()).UTC() }
+
+func (c *clock) pass(d time.Duration) { c.unixNano.Add(int64(d)) }
+
 // server is a whole server on real parts: a store in a file, a pretend Hull, a
 // listener on loopback.
 type server struct {
@@ -183,6 +196,7 @@ func start(t testing.TB, o options) *server {
 	}))
 	s.registry.MustRegister(s.api.Metrics()...)
 	s.registry.MustRegister(s.broker.Metrics()...)
+	s.registry.MustRegister(client.Metrics()...)
 	s.registry.MustRegister(firehose.Metrics()...)
 	if s.clustered {
 		s.registry.MustRegister(s.bus.Metrics()...)

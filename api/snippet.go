@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"path"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -124,14 +123,10 @@ func hasTag(h http.Header, etag string) bool {
 
 // takesGzip says whether Accept-Encoding names gzip, with a weight above 0 (RFC 9110, 12.5.3).
 func takesGzip(h http.Header) bool {
-	for coding := range listed(h, "Accept-Encoding") {
-		name, weight, weighed := strings.Cut(coding, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			continue
+	for entry := range listed(h, "Accept-Encoding") {
+		if coding, weight := weighed(entry); coding == "gzip" {
+			return weight > 0
 		}
-		_, weight, _ = strings.Cut(weight, "=")
-		q, err := strconv.ParseFloat(strings.TrimSpace(weight), 64)
-		return !weighed || (err == nil && q > 0)
 	}
 	return false
 }

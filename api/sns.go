@@ -20,8 +20,8 @@ func isSNS(h http.Header) bool {
 
 // answerSNS answers Amazon SNS: in words when a message was taken, and else in Hull's
 // shape. Amazon sends again what is answered with 5xx (docs/protocol.md).
-func (s *Server) answerSNS(c *gin.Context) {
-	n, word, err := s.sns(c, time.Now())
+func (s *Server) answerSNS(c *gin.Context, accepted time.Time) {
+	n, word, err := s.sns(c, accepted)
 	if status, refusal := s.judge(c, n, err); status != http.StatusOK {
 		c.JSON(status, refusal)
 		return
@@ -45,7 +45,10 @@ func (s *Server) sns(c *gin.Context, accepted time.Time) (n *hull.Notification, 
 		if m, leave, err = s.readSNS(c); err != nil {
 			return err
 		}
-		return s.verifier.VerifySNS(ctx, m, said.ID)
+		ctx, span := step(ctx, "verify signature")
+		err = s.verifier.VerifySNS(ctx, m, said.ID)
+		endStep(span, err)
+		return err
 	})
 	if err != nil {
 		return nil, "", asCaller(err)

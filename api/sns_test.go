@@ -361,8 +361,8 @@ func TestSNSFirstContact(t *testing.T) {
 }
 
 func TestSNSRotatedSecret(t *testing.T) {
-	now := time.Now()
-	s := startSNS(t, options{verify: ofHull, now: func() time.Time { return now }, store: func(*store.Config) {}})
+	clock := clockAt(time.Now())
+	s := startSNS(t, options{verify: ofHull, now: clock.now, store: func(*store.Config) {}})
 	send := func(secret string) reply {
 		return s.post(query(ship, org, secret), s.sns.Sign(s.sns.Notification("ship:update", "{}", s.now())))
 	}
@@ -371,7 +371,7 @@ func TestSNSRotatedSecret(t *testing.T) {
 	s.hull.PutConnector(hull.Credentials{ConnectorID: ship, Organization: org, Secret: "rotated"}, nil)
 	wantRefused(t, send("guessed"), 503, "UNAVAILABLE") // it was checked less than a minute ago
 	wantText(t, send("rotated"), "ok")
-	now = now.Add(time.Minute)
+	clock.pass(time.Minute)
 	wantRefused(t, send("guessed"), 403, "INVALID_CREDENTIALS")
 	if c := must(s.store.Connector(t.Context(), ship)); c.Secret != "rotated" {
 		t.Errorf("stored %q", c.Secret)
@@ -427,9 +427,9 @@ func TestMinihull(t *testing.T) {
 		l.expect("user.error")
 		for range 2 { // they have no id, and each is another
 			wantText(t, sns(s, minihullBody), "ok")
-			if e := l.expect("user.update"); !strings.Contains(string(e.Data), `"plan":"pro"`) || !strings.Contains(string(e.Data), `"segments":["Prospects"]`) {
-				t.Errorf("got %s", e.Data)
-			}
+		}
+		if e := l.expect("user.update"); !strings.Contains(string(e.Data), `"plan":"pro"`) || !strings.Contains(string(e.Data), `"segments":["Prospects"]`) {
+			t.Errorf("got %s", e.Data)
 		}
 		if r := s.do("POST", "/smart-notifier", smart, dummySmart...); r.status != 200 {
 			t.Errorf("got %d %s", r.status, r.body)

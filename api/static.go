@@ -1,15 +1,12 @@
 package api
 
 import (
-	"errors"
 	"io/fs"
 	"net/http"
-	"path"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
-	"hullbeam/docs"
 	"hullbeam/static"
 )
 
@@ -47,22 +44,4 @@ func (s *Server) playDemo(c *gin.Context) {
 		return
 	}
 	http.StripPrefix(demoPath, s.demo).ServeHTTP(c.Writer, c.Request)
-}
-
-// getDocs answers a document by its name without .md: /docs/errors/token_expired
-// is what a problem's type leads to.
-func (s *Server) getDocs(c *gin.Context) {
-	name := strings.Trim(c.Param("page"), "/")
-	if name == "" {
-		name = "start"
-	}
-	text, err := fs.ReadFile(docs.FS, path.Clean(strings.TrimSuffix(name, ".md"))+".md")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		s.fail(c, newProblem("not_found", "There is no such document."))
-		return
-	} else if err != nil {
-		s.fail(c, err)
-		return
-	}
-	c.Data(http.StatusOK, "text/markdown; charset=utf-8", text)
 }

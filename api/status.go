@@ -53,7 +53,7 @@ func (s *Server) refuseStatus(c *gin.Context, err error) {
 		c.JSON(e.Status, hull.Status{Status: hull.SeverityError, Messages: []string{e.Reason}})
 		return
 	}
-	s.failed(err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
+	s.failed(c.Request.Context(), err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	c.JSON(http.StatusServiceUnavailable, hull.Status{Status: hull.SeverityError, Messages: []string{"The connector cannot be read right now. Ask again in a minute."}})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"hullbeam/hull"
 	"hullbeam/store"
@@ -39,6 +40,7 @@ func (s *Server) getStream(c *gin.Context) {
 	if c.Request.Body != http.NoBody {
 		http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // it ends when its page leaves
 	}
+	endRequest(trace.SpanFromContext(c.Request.Context()), http.StatusOK) // not with the stream
 	defer carry(c.Request)()
 	s.broker.Serve(c.Writer, c.Request, o.sub) // the stream may live on
 	lookup.Wait()
@@ -54,7 +56,8 @@ func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	last := lastEventID(c)
+	last, resumes := lastEventID(c)
+	annotateGrant(c.Request.Context(), g)
 	v := &visit{server: s, address: s.clientAddress(c), connector: conn.id, visitor: g.Visitor, watched: !s.cfg.History.isIgnored(c.Request.Header)}
 	sub, err := s.subscribe(v, g, last)
 	if err != nil {
@@ -70,15 +73,16 @@ func (s *Server) open(c *gin.Context) (o *opening, cached bool, err error) {
 		sub.End(stream.ReasonRevoked, s.broker.Retry())
 	}
 	o = &opening{conn: conn, grant: g, sub: sub, visit: v, last: last}
-	cached, err = s.tellSnapshot(c.Request.Context(), o)
+	told, err := s.tellSnapshot(c.Request.Context(), o)
 	if isAway(err) && s.cluster != nil {
-		cached, err = s.tellRemembered(o), nil
+		told, err = s.tellRemembered(o), nil
 	}
 	if err != nil {
 		return nil, false, err
 	}
 	opened = true
-	return o, cached, nil
+	s.metrics.opened(conn, last, resumes, told)
+	return o, told != toldMiss, nil
 }
 
 // opening is a stream until its page has been told of the user.
@@ -260,8 +264,8 @@ func (s *Server) placesOf(v *visit) [3]place {
 }
 
 // tellSnapshot tells a new stream what is cached of its user, unless the page
-// has seen it. cached is false when nothing is.
-func (s *Server) tellSnapshot(ctx context.Context, o *opening) (cached bool, err error) {
+// has seen it.
+func (s *Server) tellSnapshot(ctx context.Context, o *opening) (told string, err error) {
 	find := s.store.Find
 	if s.cluster != nil {
 		find = s.cluster.find
@@ -270,38 +274,46 @@ func (s *Server) tellSnapshot(ctx context.Context, o *opening) (cached bool, err
 		return find(ctx, o.conn.id, topics)
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		s.metrics.snapshots.WithLabelValues("miss").Inc()
 		o.sub.Greet(cacheMiss(o.grant))
 		o.sub.Resolved()
-		return false, nil
+		s.metrics.snapshots.WithLabelValues(toldMiss).Inc()
+		return toldMiss, nil
 	} else if err != nil {
-		return false, err
+		return "", err
 	}
 	st, err := snapshotState(snap)
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	s.metrics.snapshots.WithLabelValues(s.follow(o, st, rank, o.last)).Inc()
-	return true, nil
+	told = s.follow(o, st, rank, o.last)
+	s.metrics.snapshots.WithLabelValues(told).Inc()
+	return told, nil
 }
 
 // tellRemembered is tellSnapshot while Redis is away: from memory, if that has
 // anything, and the rest later. The page is not told that nothing is cached, since
 // nobody knows.
-func (s *Server) tellRemembered(o *opening) (cached bool) {
-	result := "away"
+func (s *Server) tellRemembered(o *opening) (told string) {
+	told = toldAway
 	snap, rank, err := s.findOwn(o.grant, func(topics []string) (store.Snapshot, int, error) {
 		return s.cluster.remembered(o.conn.id, topics)
 	})
 	if err == nil {
 		if st, err := snapshotState(snap); err == nil {
-			result = s.follow(o, st, rank, o.last)
+			told = s.follow(o, st, rank, o.last)
 		}
 	}
 	s.cluster.later(o) // behind what may be old
-	s.metrics.snapshots.WithLabelValues(result).Inc()
-	return true
+	s.metrics.snapshots.WithLabelValues(told).Inc()
+	return told
 }
+
+// What a page may be told when its stream is opened, beside what project says.
+const (
+	toldMiss = "miss" // nothing is cached
+	toldAway = "away" // Redis is: it is told later
+	toldSeen = "seen" // its Last-Event-ID is current
+)
 
 // follow makes one stream follow the user of st, which its topic number rank
 // leads to. result is seen, or what project says.
@@ -312,21 +324,22 @@ func (s *Server) follow(o *opening, st state, rank int, last stream.ID) (result 
 	tag := o.conn.settings.Tag(o.grant.Topics[rank].Signed, st.message.UserID)
 	seen := last.Tag == tag && last.Version >= st.version
 	if seen && result == "sent" {
-		result = "seen"
+		result = toldSeen
 	}
 	o.sub.Follow(p, rank)
 	return result
 }
 
 // lastEventID is what the page saw last, from the header of an EventSource that
-// reconnects or the query of a new one that takes over. Rubbish is none.
-func lastEventID(c *gin.Context) stream.ID {
+// reconnects or the query of a new one that takes over. Rubbish is none; given tells
+// whether there was any.
+func lastEventID(c *gin.Context) (id stream.ID, given bool) {
 	text := c.GetHeader("Last-Event-ID")
 	if text == "" {
 		text = c.Query("last_event_id")
 	}
-	id, _ := stream.ParseID(text)
-	return id
+	id, _ = stream.ParseID(text)
+	return id, text != ""
 }
 
 // cacheMiss tells the page that nothing is cached of what it proved.

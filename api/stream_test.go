@@ -152,6 +152,57 @@ func TestLookUpEndsWithItsStream(t *testing.T) {
 	}
 }
 
+// saying is a message about a user that brings no names of events.
+func saying(plan string) string {
+	return `{"user":{"id":"u1","plan":"` + plan + `",` + anonymousIDs(anonymous) + `},"segments":[{"id":"vip","name":"VIP"}],"events":[]}`
+}
+
+// Hull says that it knows nobody when it has told of somebody already: a page that was shown
+// them is not told to hide them.
+func TestLookUpThatIsOvertaken(t *testing.T) {
+	waits := make(chan struct{})
+	s := start(t, options{hullWaits: waits})
+	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	l.expect("cache.miss")
+	s.update(saying("pro"))
+	l.expect("user.update")
+	close(waits)
+	storetest.Eventually(t, "Hull has answered", func() bool { return s.metric("hullbeam_lookups_total", "result", "not_found") == 1 })
+	s.update(saying("team"))
+	if e := l.expect("user.update"); !strings.Contains(string(e.Data), "team") {
+		t.Errorf("got %s", e.Data)
+	}
+}
+
+// A page that was told of an update that is too large is told when it is not any more, also
+// of what it was shown before.
+func TestTooLargeIsOver(t *testing.T) {
+	s := start(t, options{noHull: true})
+	s.update(saying("pro"))
+	l := s.listen(s.token(claim("anonymous_id", anonymous)))
+	l.expect("user.update")
+	s.update(saying(strings.Repeat("x", 70_000)))
+	l.expect("user.error")
+	s.update(saying("pro"))
+	l.expect("user.update")
+}
+
+// A page that comes back while its user is too large shows what it was shown before, and is
+// told to hide it.
+func TestTooLargeIsHidden(t *testing.T) {
+	s := start(t, options{noHull: true, private: `{"whitelisted_domains":["www.harbor.example"],"synchronized_segments":["vip"],"public_traits":["plan"]}`})
+	s.update(saying("pro"))
+	token := s.token(claim("anonymous_id", anonymous))
+	l := s.listen(token)
+	seen := l.expect("user.update").ID
+	l.cancel()
+	s.update(saying(strings.Repeat("x", 70_000)))
+	l = s.listen(token, "Last-Event-ID: "+string(seen))
+	l.expect("user.error")
+	s.update(strings.Replace(saying("pro"), `"segments":[{"id":"vip","name":"VIP"}]`, `"segments":[]`, 1))
+	l.expect("user.private")
+}
+
 func sameJSON(t *testing.T, got []byte, want string) bool {
 	t.Helper()
 	return fmt.Sprint(decodeNumbers(t, got)) == fmt.Sprint(decodeNumbers(t, []byte(want)))

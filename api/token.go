@@ -99,6 +99,8 @@ func (s *Server) token(c *gin.Context) (answer *tokenResponse, view func(), err 
 		return nil, nil, err
 	}
 	s.mark(conn, markLetIn)
+	annotateGrant(c.Request.Context(), g)
+	s.metrics.tokens.WithLabelValues(conn.label).Inc()
 	answer.StreamURL = s.publicURL(c) + "/api/v1/stream"
 	return answer, func() { s.pageOfToken(c, conn, g, req.Page) }, nil
 }

@@ -106,9 +106,9 @@ func TestTokenAnswers(t *testing.T) {
 
 func TestTokenAnswer(t *testing.T) {
 	const key = "the site's identity secret"
-	now := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
-	s := start(t, options{now: func() time.Time { return now }, private: `{"whitelisted_domains":["www.harbor.example"],"identity_secret":["old","` + key + `"]}`})
-	proof := identityToken(key, jwt.MapClaims{"external_id": "77-in-the-shop", "exp": now.Add(time.Hour).Unix()})
+	clock := clockAt(time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC))
+	s := start(t, options{now: clock.now, private: `{"whitelisted_domains":["www.harbor.example"],"identity_secret":["old","` + key + `"]}`})
+	proof := identityToken(key, jwt.MapClaims{"external_id": "77-in-the-shop", "exp": clock.now().Add(time.Hour).Unix()})
 	body := fmt.Sprintf(`{"claims":{"email":"Ada@Harbor.example ","external_id":"1","anonymous_id":["%s","intercom:5c5b7b694aa3a8d4","short"]},"identity_token":"%s"}`, anonymous, proof)
 	r := s.do("POST", tokenPath, body, "Origin: "+page, "Content-Type: application/json", "X-Request-Id: abc-1")
 	var got struct {
@@ -171,8 +171,8 @@ func TestPreflight(t *testing.T) {
 }
 
 func TestTokensPerAddress(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	s := start(t, options{now: func() time.Time { return now }, store: func(*store.Config) {}, config: func(c *api.Config) {
+	clock := clockAt(time.Unix(1_800_000_000, 0))
+	s := start(t, options{now: clock.now, store: func(*store.Config) {}, config: func(c *api.Config) {
 		c.Limits.TokensPerAddress = 3
 		c.TrustedProxies = []string{"127.0.0.1"}
 	}})
@@ -196,7 +196,7 @@ func TestTokensPerAddress(t *testing.T) {
 			t.Errorf("%d of one IPv6 network: got %d", i, r.status)
 		}
 	}
-	now = now.Add(20 * time.Second)
+	clock.pass(20 * time.Second)
 	if r := ask("203.0.113.7"); r.status != http.StatusCreated {
 		t.Errorf("later: got %d", r.status)
 	}

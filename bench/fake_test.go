@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -90,7 +91,7 @@ func (f *fake) token(w http.ResponseWriter, r *http.Request) {
 // decode is false for a body that did not come in time.
 func (f *fake) decode(r *http.Request, v any) bool {
 	err := json.NewDecoder(r.Body).Decode(v)
-	late := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
+	late := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 	if err != nil && !late {
 		f.t.Errorf("%s: %v", r.URL.Path, err)
 	}

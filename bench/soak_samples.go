@@ -111,15 +111,20 @@ func (y *soaking) ask(ctx context.Context, i int) ([]float64, error) {
 	return values, nil
 }
 
-// metricOf finds a metric without labels in Prometheus' format.
-func metricOf(text []byte, name string) (float64, bool) {
+// metricOf is the sum of a metric's series in Prometheus' format; labels have no spaces.
+func metricOf(text []byte, name string) (sum float64, found bool) {
 	for line := range bytes.Lines(text) {
-		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
-			v, err := strconv.ParseFloat(string(bytes.TrimSpace(rest)), 64)
-			return v, err == nil
+		series, value, _ := bytes.Cut(line, []byte(" "))
+		if of, _, _ := bytes.Cut(series, []byte("{")); string(of) != name {
+			continue
 		}
+		v, err := strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
+		if err != nil {
+			return 0, false
+		}
+		sum, found = sum+v, true
 	}
-	return 0, false
+	return sum, found
 }
 
 // streamsOpen is how many all nodes had when they were last asked.

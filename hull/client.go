@@ -60,6 +60,9 @@ type ClientConfig struct {
 	ExtractBytes int64 `mapstructure:"extract_bytes"`
 	// Version is what we call ourselves, in User-Agent. Default "dev".
 	Version string `mapstructure:"-"`
+	// Traceparent sends with each request of a traced look-up which trace it is part of.
+	// Default false: that is nobody's business but ours.
+	Traceparent bool `mapstructure:"-"`
 }
 
 // DefaultClientConfig returns the settings of a node in production.
@@ -148,6 +151,7 @@ type Client struct {
 	connectors gate // for what is asked about a connector, not about a user
 	negatives  negatives
 	breakers   breakers
+	metrics    clientMetrics
 }
 
 // NewClient returns a client, or the error of cfg.Validate.
@@ -163,6 +167,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		lookups:    newGate(cfg.Lookups),
 		connectors: newGate(connectorPlaces),
 		negatives:  negatives{ttl: cfg.NegativeTTL},
+		metrics:    newClientMetrics(),
 	}, nil
 }
 
@@ -196,7 +201,7 @@ func (c *Client) UserReport(ctx context.Context, credentials Credentials, topics
 		return nil, ErrNotFound
 	}
 	return c.fly(ctx, c.lookups, key, func(ctx context.Context) ([]byte, error) {
-		report, err := c.get(ctx, credentials, question{path: "me/user_report"}, func() string {
+		report, err := c.get(ctx, credentials, question{call: callUser, path: "me/user_report"}, func() string {
 			options := TokenOptions{Scopes: []string{"admin"}, Create: new(false), Active: new(true)}
 			return AccessToken(credentials, claims, options, time.Now())
 		})
@@ -220,7 +225,7 @@ func (c *Client) App(ctx context.Context, credentials Credentials) ([]byte, erro
 	}
 	key := newFlightKey(credentials, "app", Claims{})
 	return c.fly(ctx, c.connectors, key, func(ctx context.Context) ([]byte, error) {
-		return c.get(ctx, credentials, question{path: "app"}, func() string { return credentials.Secret })
+		return c.get(ctx, credentials, question{call: callConnector, path: "app"}, func() string { return credentials.Secret })
 	})
 }
 
@@ -241,7 +246,7 @@ func (c *Client) Segments(ctx context.Context, credentials Credentials, of Segme
 	}
 	key := newFlightKey(credentials, string(of), Claims{})
 	return c.fly(ctx, c.connectors, key, func(ctx context.Context) ([]byte, error) {
-		asked := question{path: string(of), query: url.Values{"shipId": {credentials.ConnectorID}}, list: true}
+		asked := question{call: callSegments, path: string(of), query: url.Values{"shipId": {credentials.ConnectorID}}, list: true}
 		return c.get(ctx, credentials, asked, func() string { return credentials.Secret })
 	})
 }

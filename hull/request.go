@@ -24,6 +24,7 @@ var ErrTimeout = errors.New("no answer in time")
 
 // question is what Hull is asked.
 type question struct {
+	call  call
 	path  string // of the API
 	query url.Values
 	list  bool // the answer is a list, not an object
@@ -35,13 +36,17 @@ func (c *Client) get(ctx context.Context, credentials Credentials, asked questio
 	target := c.url(credentials, asked.path)
 	target.RawQuery = asked.query.Encode()
 	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		answer, err := c.breakers.do(target.Host, func() ([]byte, error) {
+			ctx, done := traceCall(ctx, credentials.ConnectorID, asked.path)
 			body, err := c.attempt(ctx, credentials, target.String(), accessToken())
 			if err == nil {
 				err = asked.check(body)
 			}
+			done(err)
 			return body, err
 		})
+		c.metrics.count(asked.call, began, err)
 		again := errors.Is(err, ErrUnavailable) && !errors.Is(err, errResting) && attempt < attempts
 		if !again || !pause(ctx, attempt) {
 			return answer, err
@@ -99,6 +104,9 @@ func (c *Client) attempt(ctx context.Context, credentials Credentials, target, a
 		return nil, fmt.Errorf("%w: the organization makes no URL", ErrRefused)
 	}
 	setHeaders(request, credentials, accessToken, c.cfg.Version)
+	if c.cfg.Traceparent {
+		sendTrace(ctx, request.Header)
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, requestError(err)

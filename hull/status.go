@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // Status is how a connector is doing, as Hull's dashboard shows it.
@@ -44,9 +45,11 @@ func (c *Client) PutStatus(ctx context.Context, credentials Credentials, status 
 	}
 	defer c.connectors.leave()
 	target := c.url(credentials, url.PathEscape(credentials.ConnectorID)+"/status")
+	began := time.Now()
 	_, err = c.breakers.do(target.Host, func() ([]byte, error) {
 		return nil, c.put(ctx, credentials, target.String(), body)
 	})
+	c.metrics.count(callStatus, began, err)
 	return err
 }
 

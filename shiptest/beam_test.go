@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -183,7 +184,8 @@ func (b *beam) keys() (keys developmentKeys) {
 	return keys
 }
 
-// metric is the value of a series: b.metric("hullbeam_streams").
+// metric is the value of a series, or of all that a metric has together:
+// b.metric("hullbeam_streams").
 func (b *beam) metric(series string) string {
 	b.t.Helper()
 	res, err := http.Get(b.URL + "/metrics")
@@ -191,12 +193,20 @@ func (b *beam) metric(series string) string {
 		b.t.Fatal(err)
 	}
 	defer res.Body.Close()
+	sum, found := 0.0, false
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
-			return value
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		if metric, _, _ := strings.Cut(name, "{"); metric != series && name != series {
+			continue
+		}
+		if value, err := strconv.ParseFloat(text, 64); err == nil {
+			sum, found = sum+value, true
 		}
 	}
-	return ""
+	if !found {
+		return ""
+	}
+	return strconv.FormatFloat(sum, 'f', -1, 64)
 }
 
 // until waits until something that it has is as it should be.

@@ -79,6 +79,30 @@ func TestPageViews(t *testing.T) {
 	b.told("repeated", 0)
 }
 
+// One in ten page views reports how long its visitor waited until it was personalized, when
+// it is left.
+func TestPersonalizedTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, script, reports string }{
+		{"that is drawn", `Math.random = () => 0.09;`, "1"},
+		{"that is not drawn", `Math.random = () => 0.1;`, "0"},
+		{"that was opened behind another", `Math.random = () => 0; Object.defineProperty(document, "hidden", { get: () => true });`, "0"},
+	} {
+		t.Run("a view "+c.name, func(t *testing.T) {
+			b, s := startBeam(t), newSite(t)
+			page := newProfile(t).tab(hear, known, sent, c.script)
+			s.page("/other", "")
+			page.open(s.page("/shop", b.snippet("data-track")))
+			page.until(heard("user.update", `e.user.name == "Ada"`))
+			page.until(`views().length == 1`)
+			page.same(`performance.getEntriesByName("hullbeam.personalized").length`, `1`)
+			page.open(s.URL + "/other")
+			b.told("ended", 1)
+			b.until("reports", c.reports, func() string { return b.metric("hullbeam_page_personalized_seconds_count") })
+		})
+	}
+}
+
 func TestNoPageViewsUnlessAsked(t *testing.T) {
 	t.Parallel()
 	b, s := startBeam(t), newSite(t)

@@ -193,7 +193,7 @@ func (s *Redis) putRecords(ctx context.Context, doing, connectorID string, wave 
 			encodeTime(p.user.StateAt), encodeTopics(p.topics), p.user.State,
 			s.cfg.life(&p.user).Milliseconds(), refresh, s.clock(),
 			s.publish, s.cfg.UserChannel(connectorID, p.user.ID), encodeTime(p.user.Accepted), p.user.News,
-			p.exact, encodeTopics(p.user.Merged), most,
+			p.exact, encodeTopics(p.user.Merged), most, traceOf(p.user.Trace),
 		}}
 		calls = append(calls, p.call)
 	}
@@ -298,8 +298,16 @@ func (s *Redis) claimTopics(ctx context.Context, doing, connectorID string, chan
 func (s *Redis) topicCall(connectorID, kind, topic string, p *putting) *call {
 	return &call{script: topicScript, key: s.cfg.topicKey(connectorID, topic), args: []any{
 		kind, p.user.ID, p.packed, 2 * s.cfg.UserTTL.Milliseconds(), s.publish, s.cfg.TopicChannel(connectorID, topic),
-		encodeTime(p.user.Accepted), p.user.News,
+		encodeTime(p.user.Accepted), p.user.News, traceOf(p.user.Trace),
 	}}
+}
+
+// traceOf is what stands before the kind of a message that is traced.
+func traceOf(trace string) string {
+	if trace == "" {
+		return ""
+	}
+	return "T" + string(binary.BigEndian.AppendUint32(nil, uint32(len(trace)))) + trace // #nosec G115 -- it is short
 }
 
 // moves reads what a change of a topic's key has found there.

@@ -126,6 +126,9 @@ type User struct {
 	// go with the publication, where there is one.
 	Accepted time.Time
 	News     []byte
+
+	// Trace goes with the publication, too: opaque, empty when nobody traces it.
+	Trace string
 }
 
 // Written is what became of a [User] that was put.

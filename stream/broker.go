@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -142,6 +143,19 @@ func New(cfg Config, farewell func(user string) *Event) *Broker {
 // Streams is how many streams are open.
 func (b *Broker) Streams() int { return int(b.count.Load()) }
 
+// StreamsOf yields the connectors that have streams, and how many.
+func (b *Broker) StreamsOf() iter.Seq2[string, int] {
+	return func(yield func(connector string, streams int) bool) {
+		b.mu.RLock()
+		defer b.mu.RUnlock()
+		for name, c := range b.connectors {
+			if !yield(name, len(c.subs)) {
+				return
+			}
+		}
+	}
+}
+
 // Subscribe enters a stream into the index: from now on it gets what is
 // published to its topics, behind the greeting. The caller must call Serve, or
 // Unsubscribe; owner may be nil. ErrFull, ErrDraining.
@@ -182,7 +196,6 @@ func (b *Broker) subscribe(g Grant, owner Owner, w *waiting, greeting []*Event) 
 	for i := range s.topics {
 		b.insert(s, i)
 	}
-	b.metrics.opens.Inc()
 	if b.draining.Load() { // Drain may have walked past
 		s.End(ReasonDrain, b.Retry())
 	}
@@ -238,16 +251,17 @@ func (b *Broker) connector(name string) *connector {
 }
 
 // Publish puts p to every subscriber of its topics, and returns how many took
-// it. Each takes it once. It does not wait for anything to be written.
-func (b *Broker) Publish(connector string, p *Publication) int {
+// it. Each takes it once. told is how many of them have something to tell their pages: the
+// others show the same already, and p brings no names. It does not wait for anything to be written.
+func (b *Broker) Publish(connector string, p *Publication) (taken, told int) {
 	c := b.connector(connector)
 	if c == nil {
-		return 0
+		return 0, 0
 	}
 	b.detachAll(c, p.User, p.Gone)
-	taken := b.putAll(c, p)
+	taken, told = b.putAll(c, p)
 	b.settleAll(c, p.User, p.Gone)
-	return taken
+	return taken, told
 }
 
 // Lose tells the subscribers of a topic that it does not lead to user any more,
@@ -271,17 +285,21 @@ func (b *Broker) detachAll(c *connector, user string, gone []string) {
 	}
 }
 
-func (b *Broker) putAll(c *connector, p *Publication) (taken int) {
+func (b *Broker) putAll(c *connector, p *Publication) (taken, told int) {
 	var w woken
 	for _, topic := range p.Topics {
 		b.each(key{c, topic}, func(e entry) {
-			if e.sub.put(p, e.rank, &w) {
+			accepted, tells := e.sub.put(p, e.rank, &w)
+			if accepted {
 				taken++
+			}
+			if tells {
+				told++
 			}
 		})
 	}
 	w.write()
-	return taken
+	return taken, told
 }
 
 func (b *Broker) settleAll(c *connector, user string, gone []string) {

@@ -76,6 +76,7 @@ type Update struct {
 	Topics   []string  // those that lead to the user now, sorted
 	Gone     []string  // those that did before and do not now
 	News     []byte    // what its writer sent with it
+	Trace    string    // what its writer said of the trace that it is part of; empty: of none
 	State    []byte
 }
 
@@ -88,6 +89,7 @@ type Lead struct {
 	User     string
 	Accepted time.Time // as of the update that claimed it; zero: unknown
 	News     []byte    // what its writer sent with it
+	Trace    string    // as of the update
 }
 
 // Subscription is one user's interest in a channel.

@@ -36,7 +36,7 @@ func newBusMetrics(b *RedisBus) *busMetrics {
 		canary: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "hullbeam_bus_canary_seconds",
 			Help:    "Time that a canary took to all masters and back, counted when it came back.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1},
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}, NativeHistogramBucketFactor: nativeFactor, NativeHistogramMaxBucketNumber: nativeBuckets,
 		}),
 		messages: map[string]prometheus.Counter{},
 	}

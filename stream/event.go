@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // MaxEvent bounds one event on the wire, in bytes: common clients give up on
@@ -37,14 +41,29 @@ type Fields struct {
 	NamesStart, NamesEnd int
 	// Effect is what the event does to what the page shows of the user.
 	Effect Effect
-	// Accepted is when what the event tells was accepted by this node, from
+	// Accepted is when what the event tells was accepted by a node, from
 	// which the delivery latency counts; zero: not counted.
 	Accepted time.Time
+	// Path is how the event came to this node's streams.
+	Path Path
+	// Exemplar says in the metrics where one delivery came from, such as
+	// request_id and its value; nil: nothing does.
+	Exemplar prometheus.Labels
+	// Delivery is told when the event is written; nil: nobody is.
+	Delivery *Delivery
 	// Taken is told of each stream that takes the event to write it, if it is one that
 	// is not conflated. It is called with locks held, and must neither wait, nor call
 	// the broker, nor lock the subscriber. nil: nobody is told.
 	Taken func(*Subscriber)
 }
+
+// Path is how an event came to the streams of a node.
+type Path uint8
+
+const (
+	PathLocal Path = iota // from the node itself
+	PathBus               // over the bus, also when the node has published it there
+)
 
 // Effect is what an event does to what the page shows of the followed user.
 type Effect uint8
@@ -62,8 +81,12 @@ type Event struct {
 	start, end int // of the names in frame
 	hasNames   bool
 	effect     Effect
+	path       Path
+	print      uint64 // of an event that Shows: of its data without the names
 	accepted   time.Time
 	taken      func(*Subscriber)
+	delivery   *Delivery
+	exemplar   atomic.Pointer[prometheus.Labels] // nil when it has been told
 }
 
 // NewEvent encodes f. ErrField: Type has a line end or a NUL, ID is not one that
@@ -76,7 +99,10 @@ func NewEvent(f Fields) (*Event, error) {
 	if !f.ID.IsZero() && !f.ID.valid() {
 		return nil, fmt.Errorf("%w: id", ErrField)
 	}
-	e := &Event{id: f.ID, effect: f.Effect, accepted: f.Accepted, taken: f.Taken}
+	e := &Event{id: f.ID, effect: f.Effect, path: f.Path, accepted: f.Accepted, taken: f.Taken, delivery: f.Delivery}
+	if f.Exemplar != nil {
+		e.exemplar.Store(&f.Exemplar)
+	}
 	b := make([]byte, 0, len(f.Type)+len(f.Data)+64)
 	if f.Retry > 0 {
 		b = append(strconv.AppendInt(append(b, "retry: "...), f.Retry.Milliseconds(), 10), '\n')
@@ -93,6 +119,9 @@ func NewEvent(f Fields) (*Event, error) {
 		}
 		e.hasNames, e.start, e.end = true, start+f.NamesStart, start+f.NamesEnd
 	}
+	if f.Effect == Shows {
+		e.print = printOf(f.Data[:f.NamesStart], f.Data[f.NamesEnd:])
+	}
 	if !f.ID.IsZero() {
 		// The id comes last: a client that takes it as soon as it reads the line
 		// would lose an event that is cut after it (docs/sse-facts.md).
@@ -103,6 +132,19 @@ func NewEvent(f Fields) (*Event, error) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(e.frame), MaxEvent)
 	}
 	return e, nil
+}
+
+var printSeed = maphash.MakeSeed()
+
+// printOf is a number that two texts have in common only if they are the same, as good as
+// certainly; never 0.
+func printOf(text ...[]byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(printSeed)
+	for _, part := range text {
+		h.Write(part)
+	}
+	return max(1, h.Sum64())
 }
 
 // appendData writes one data line for each line of data.
@@ -122,6 +164,12 @@ func appendData(b, data []byte) []byte {
 }
 
 var cr, lf = []byte("\r"), []byte("\n")
+
+// Uncounted is the same event for streams to which it comes late since they were opened
+// late, so that its latency says nothing.
+func (e *Event) Uncounted() *Event {
+	return &Event{frame: e.frame, id: e.id, start: e.start, end: e.end, hasNames: e.hasNames, effect: e.effect, print: e.print, taken: e.taken}
+}
 
 // Frame is the whole event as it is written. It must not be changed.
 func (e *Event) Frame() []byte { return e.frame }

@@ -1,5 +1,7 @@
 package stream
 
+import "time"
+
 // Take is what a transport would write now.
 func (s *Subscriber) Take() (frames [][]byte, ended bool) {
 	due, got := s.take(nil)
@@ -16,3 +18,6 @@ func (s *Subscriber) TakeInto(due []Frame) []Frame {
 }
 
 type Frame = frame
+
+// Wrote tells the count of a stream that was written to.
+func (d *Delivery) Wrote(now time.Time) { d.wrote(now) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -301,10 +302,11 @@ func (l *loop) writeRest(s *socket) {
 			l.drop(s, failed(err))
 			return
 		}
-		if l.broker.written(r.skip(n)); n < len(text) {
+		if l.broker.metrics.delivered(r.skip(n), time.Now()); n < len(text) {
 			return
 		}
 	}
+	l.broker.metrics.write.Observe(time.Since(r.began).Seconds())
 	s.rest, s.armed = nil, false
 	if err := l.control(unix.EPOLL_CTL_MOD, int(s.fd), always); err != nil {
 		l.drop(s, ReasonError)

@@ -22,7 +22,8 @@ type message struct {
 	told   []byte // not nil when this is it
 }
 
-// decodeMessage reads what the scripts of package store, and Tell, have sent.
+// decodeMessage reads what the scripts of package store, and Tell, have sent. Before what is
+// traced there is a T, and what its writer has said of that.
 func decodeMessage(text string) (m message, err error) {
 	switch {
 	case len(text) < 2 || text[0] == 0:
@@ -30,14 +31,19 @@ func decodeMessage(text string) (m message, err error) {
 	case text[0] > messageFormat:
 		return m, fmt.Errorf("a message of the bus is of a newer hullbeam (format %d, this one knows %d)", text[0], messageFormat)
 	}
-	kind, p := text[1], parser{text: text[2:]}
+	kind, p, trace := text[1], parser{text: text[2:]}, ""
+	if kind == 'T' {
+		trace = p.take(p.size())
+		kind = p.letter()
+	}
 	switch kind {
 	case 'u':
 		m.update = p.update()
+		m.update.Trace = trace
 	case 'l':
 		m.loss = &Loss{Topic: p.take(p.size()), To: p.rest()}
 	case 't':
-		m.lead = &Lead{Version: p.number(), Accepted: messageTime(p.number())}
+		m.lead = &Lead{Version: p.number(), Accepted: messageTime(p.number()), Trace: trace}
 		m.lead.News, m.lead.User = []byte(p.take(p.size())), p.rest()
 	case 'c':
 		m.told = []byte(p.rest())
@@ -69,6 +75,13 @@ func (p *parser) take(n uint64) string {
 }
 
 func (p *parser) rest() string { return p.take(uint64(len(p.text))) }
+
+func (p *parser) letter() byte {
+	if b := p.take(1); !p.bad {
+		return b[0]
+	}
+	return 0
+}
 
 func (p *parser) number() uint64 {
 	if b := p.take(8); !p.bad {

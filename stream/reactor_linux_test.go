@@ -160,7 +160,7 @@ func TestReactorTakesOver(t *testing.T) {
 			}
 		}
 	}
-	if n := b.Publish("c", shows(t, "u", 1, "a")); n != streams+1 {
+	if n, _ := b.Publish("c", shows(t, "u", 1, "a")); n != streams+1 {
 		t.Errorf("taken by %d streams, want %d", n, streams+1)
 	}
 	for _, conn := range conns {
@@ -504,8 +504,8 @@ func BenchmarkReactor(b *testing.B) {
 			b.ReportAllocs()
 			sent := int64(0)
 			for b.Loop() {
-				p.Version++
-				if n := broker.Publish("c", p); n != streams {
+				renew(p)
+				if n, _ := broker.Publish("c", p); n != streams {
 					b.Fatalf("taken by %d", n)
 				}
 				for sent += size * int64(streams); read.Load() < sent; {

@@ -15,7 +15,7 @@ type Publication struct {
 	Version uint64 // grows with every state of the user
 	// Generation grows with the connector's settings: of two publications of one
 	// version the later generation is the newer.
-	Generation uint64
+	Generation uint32
 	// Topics lead to the user now, best kind first. Gone led there before.
 	Topics, Gone []string
 	// Unsigned and Signed show the state to followers whose topic is proven
@@ -48,7 +48,7 @@ type Subscriber struct {
 	socket  *socket       // where the reactor has the stream; nil unless it has
 	user    string        // whom the stream follows; empty: nobody yet
 	version uint64
-	gen     uint64
+	showing uint64   // the print of what the page shows of user; 0: unknown
 	state   *Event   // the latest state, not written yet, or hidden from a page that never saw it
 	queued  *Event   // the first of what is not conflated
 	backlog *backlog // what is seldom there; nil when there is nothing
@@ -63,8 +63,9 @@ type Subscriber struct {
 	topics  []place
 	origin  unique.Handle[string]
 	visitor string
-	owner   Owner // nil: nobody
-	place   int32 // where it stands in the connector's list; guarded by the broker's mu
+	owner   Owner  // nil: nobody
+	gen     uint32 // of the latest state; guarded by mu
+	place   int32  // where it stands in the connector's list; guarded by the broker's mu
 }
 
 // place is a topic of a subscriber, and where the subscriber stands in the
@@ -150,6 +151,17 @@ func (s *Subscriber) Greet(events ...*Event) {
 	}
 	s.wakeLocked(nil)
 	s.mu.Unlock()
+}
+
+// GreetNobody is Greet for a stream that follows nobody. Others are not told: what they show
+// was published meanwhile.
+func (s *Subscriber) GreetNobody(e *Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.user == "" {
+		s.queueLocked(e)
+		s.wakeLocked(nil)
+	}
 }
 
 // send queues an event that is not conflated. A stream that has Config.Backlog of
@@ -239,26 +251,38 @@ func (s *Subscriber) endLocked(reason Reason, reconnectIn time.Duration) {
 }
 
 // put takes a publication that reached the subscriber by its topic number rank.
-// However many of its topics match, it takes a version once.
-func (s *Subscriber) put(p *Publication, rank int32, w *woken) bool {
+// However many of its topics match, it takes a version once. told: its page is to be told
+// something.
+func (s *Subscriber) put(p *Publication, rank int32, w *woken) (accepted, told bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if waits := s.waitingLocked(); waits != nil && s.ending == nil {
 		waits.keep(p, rank)
-		return true
+		return true, true
 	}
-	accepted := s.putLocked(p, rank)
-	if accepted {
+	accepted, told = s.putLocked(p, rank)
+	if told {
 		s.wakeLocked(w)
 	}
-	return accepted
+	return accepted, told
 }
 
-func (s *Subscriber) putLocked(p *Publication, rank int32) (accepted bool) {
-	if accepted = s.acceptLocked(p, rank); accepted && !s.sawLocked(p) {
-		s.conflateLocked(p)
+func (s *Subscriber) putLocked(p *Publication, rank int32) (accepted, told bool) {
+	switch {
+	case !s.acceptLocked(p, rank):
+		return false, false
+	case s.sawLocked(p):
+		return true, true // it may have left somebody else
+	case s.showsLocked(p.event(s.signed)):
+		return true, false
 	}
-	return accepted
+	s.conflateLocked(p)
+	return true, true
+}
+
+// showsLocked tells whether the page shows what e shows, and e brings nothing else.
+func (s *Subscriber) showsLocked(e *Event) bool {
+	return s.shown && s.state == nil && e.effect == Shows && e.print == s.showing && e.start == e.end
 }
 
 // acceptLocked tells whether p is to be shown, and follows its user if so.
@@ -320,7 +344,7 @@ func (s *Subscriber) leaveLocked() {
 		s.backlogLocked().leave = s.index.broker.farewell(s.user)
 	}
 	followed := s.user != ""
-	s.user, s.rank, s.shown = "", nobody, false
+	s.user, s.rank, s.shown, s.showing = "", nobody, false, 0
 	s.stateLocked(nil)
 	if followed && s.owner != nil {
 		s.owner.Follows(s, "", len(s.topics))
@@ -461,7 +485,7 @@ func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
 			dst = append(dst, s.tellTaken(e))
 		}
 		if b.leave != nil {
-			dst = append(dst, frame{b.leave.frame, b.leave.accepted})
+			dst = append(dst, frame{b.leave.frame, b.leave})
 		}
 		names = b.names
 		if s.backlog = nil; b.waiting != nil {
@@ -473,14 +497,15 @@ func (s *Subscriber) takeLocked(dst []frame) (due []frame, got taken) {
 		if len(names) > 0 && e.hasNames {
 			bytes = e.withNames(names)
 		}
-		dst = append(dst, frame{bytes, e.accepted})
+		dst = append(dst, frame{bytes, e})
 		if e.effect != Keeps {
 			s.shown = e.effect == Shows
 		}
+		s.showing = e.print // 0 behind what keeps: whoever was told of an error is told when it is over
 		s.state, s.owed = nil, false
 	}
 	if s.ending != nil {
-		return append(dst, frame{s.ending.event.frame, time.Time{}}), takenLast
+		return append(dst, frame{s.ending.event.frame, s.ending.event}), takenLast
 	}
 	return dst, takenAll
 }
@@ -490,11 +515,11 @@ func (s *Subscriber) tellTaken(e *Event) frame {
 	if e.taken != nil {
 		e.taken(s)
 	}
-	return frame{e.frame, e.accepted}
+	return frame{e.frame, e}
 }
 
 // frame is one event on its way to a socket.
 type frame struct {
-	bytes    []byte
-	accepted time.Time // zero: its latency is not counted
+	bytes []byte
+	event *Event // nil: it is not counted
 }

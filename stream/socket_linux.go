@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,7 @@ type rest struct {
 	frames   []frame
 	sent     int  // bytes of the first frame
 	last     bool // the stream ends behind it
+	began    time.Time
 	deadline tick
 }
 
@@ -116,16 +118,17 @@ func (s *socket) direct() {
 // send writes text, which is the frames due. What the socket does not take is kept
 // as the rest.
 func (s *socket) send(text []byte, due []frame, last bool) error {
+	began, b := time.Now(), s.loop.broker
 	n, err := send(s.fd, text)
 	if err != nil {
 		return err
 	}
 	if n == len(text) {
-		s.loop.broker.written(due)
+		b.metrics.wrote(due, began)
 		return nil
 	}
-	s.rest = &rest{frames: slices.Clone(due), last: last, deadline: s.loop.wheel.after(s.loop.broker.cfg.WriteTimeout)}
-	s.loop.broker.written(s.rest.skip(n))
+	s.rest = &rest{frames: slices.Clone(due), last: last, began: began, deadline: s.loop.wheel.after(b.cfg.WriteTimeout)}
+	b.metrics.delivered(s.rest.skip(n), time.Now())
 	return nil
 }
 

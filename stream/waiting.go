@@ -74,10 +74,15 @@ func (s *Subscriber) sawLocked(p *Publication) bool {
 	if s.backlog.waiting.resolved {
 		s.backlog.waiting = nil
 	}
+	if e.effect == Keeps { // and what the page has seen
+		s.shown = true
+	}
 	if e.id.Tag != seen.Tag || p.Version > seen.Version {
 		return false
 	}
+	if s.shown = e.effect == Shows; p.Version == seen.Version {
+		s.showing = e.print
+	}
 	s.version = seen.Version
-	s.shown = e.effect == Shows
 	return true
 }

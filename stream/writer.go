@@ -143,10 +143,11 @@ func (b *Broker) write(to out, gone <-chan struct{}, s *Subscriber) Reason {
 			due = append(due, frame{bytes: heartbeatEvent.frame})
 		}
 		if len(due) > 0 || beat.IsZero() {
+			began := time.Now()
 			if err := to.write(due, got == takenLast); err != nil {
 				return failed(err)
 			}
-			b.written(due)
+			b.metrics.wrote(due, began)
 			clear(due) // a waiting stream holds no frame
 			beat = time.Now().Add(b.cfg.Heartbeat - jitter(b.cfg.Heartbeat/5))
 		}
@@ -165,15 +166,6 @@ func (b *Broker) write(to out, gone <-chan struct{}, s *Subscriber) Reason {
 			if !time.Now().Before(oldest) {
 				s.End(ReasonMaxAge, 0)
 			}
-		}
-	}
-}
-
-// written counts the delivery latency of what has just been written.
-func (b *Broker) written(due []frame) {
-	for i := range due {
-		if at := &due[i].accepted; !at.IsZero() {
-			b.metrics.delivery.Observe(max(0, time.Since(*at)).Seconds()) // another node's clock may be ahead
 		}
 	}
 }

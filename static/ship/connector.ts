@@ -8,7 +8,7 @@ import { merge } from "./identifiers";
 import type { Claims, Found } from "./identifiers";
 import type { Options } from "./options";
 import { attempt, debug, keep, kept } from "./page";
-import type { Connection, More, Receive } from "./parts";
+import { type Connection, type More, type Receive, personalized } from "./parts";
 import { changesOf, differs, stored } from "./state";
 import type { Payload } from "./state";
 import type { Changes, Events, Identity, Status, Update } from "./types";
@@ -125,6 +125,7 @@ export const connect = (options: Options, isFirst: boolean, stated: () => Identi
 
   /** Shows a state; without changes it is the one that a page begins with. */
   const show = (payload: Payload, changes?: Changes) => {
+    if (!shown) attempt(() => performance.mark(personalized));
     begun = true;
     shown = { ...payload, changes, connector: id };
     present();

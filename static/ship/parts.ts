@@ -12,6 +12,9 @@ export type Receive = (type: string, data: unknown, id?: string) => void;
 /** Opens a stream and keeps it alive; the answer ends it. */
 export type Open = (receive: Receive) => () => void;
 
+/** The name of the mark (User Timing) that is set when the page has a state of its visitor, kept or fresh. */
+export const personalized = "hullbeam.personalized";
+
 /** One connector of the page, as parts see it. */
 export interface Connection {
   readonly id: string;

@@ -1,7 +1,7 @@
 // What the visitor does: page views, an email, what becomes of offers.
 
 import { attempt } from "./page";
-import type { Connection, More } from "./parts";
+import { type Connection, type More, personalized } from "./parts";
 import { optsOut } from "./privacy";
 import { onRoute } from "./routes";
 
@@ -60,6 +60,21 @@ const place = (): string => location.pathname + location.search + (/^#!?\//.test
 /** The title of a view is read so late, in milliseconds, or when the page is left: applications set it a while after the route. */
 const titleWait = 1000;
 
+/** Of how many page views one reports how long it took until it was personalized. */
+const sampled = 10;
+
+/** Hullbeam takes no longer times, in milliseconds: of a page that was open for so long nobody has waited. */
+const longest = 600_000;
+
+/** From the start of the navigation, or from when a page that was loaded in advance is shown, in milliseconds. */
+const personalizedAfter = (): number | undefined =>
+  attempt(() => {
+    const [navigation] = performance.getEntriesByType("navigation") as (PerformanceEntry & { activationStart?: number })[];
+    const [mark] = performance.getEntriesByName(personalized);
+    const after = Math.round(Math.max(0, mark!.startTime - (navigation!.activationStart ?? 0)));
+    return after <= longest ? after : undefined;
+  });
+
 /** Connections whose views are told. */
 const viewed = new WeakSet<Connection>();
 
@@ -73,6 +88,7 @@ export const views: More["views"] = (connection) => {
   let url = location.href;
   let untold: object | undefined; // the view whose title may still come
   let timer = 0;
+  let reports = !document.hidden && Math.random() * sampled < 1; // who opens a page behind another does not wait for it
 
   const finish = () => {
     clearTimeout(timer);
@@ -98,7 +114,8 @@ export const views: More["views"] = (connection) => {
   });
   addEventListener("pagehide", () => {
     finish();
-    tell(connection, "pages", { tab, view, gone: true });
+    tell(connection, "pages", { tab, view, gone: true, personalized_ms: reports ? personalizedAfter() : undefined });
+    reports = false;
   });
   addEventListener("pageshow", (event) => event.persisted && next(document.referrer)); // out of the back/forward cache
   document.addEventListener("visibilitychange", () => document.hidden && finish()); // phones end hidden pages without a word

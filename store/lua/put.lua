@@ -18,6 +18,7 @@
 -- ARGV[11] the version of a state that is restored, 8 bytes; empty: it is new
 -- ARGV[12] topics that are merged into the user, as ARGV[2]
 -- ARGV[13] how many topics of merges a user may have; empty: those there are forgotten
+-- ARGV[14] what stands before the message's kind when it is traced; else empty
 -- Returns {status, version (8 bytes), claim, the topics before, since, topics}, of
 -- which there may be fewer: status 0 stale, 1 stored, 2 the record is of a newer format; claim 1: the
 -- topics are to be claimed, 2: but a write that does so may be under way. The
@@ -159,7 +160,7 @@ else
 end
 if ARGV[7] ~= '' then
   local former = before ~= topics and before or ''
-  redis.call(ARGV[7], ARGV[8], '\1u' .. packed .. ARGV[9] .. struct.pack('>I4I4I4', #former, #topics, #ARGV[10])
+  redis.call(ARGV[7], ARGV[8], '\1' .. ARGV[14] .. 'u' .. packed .. ARGV[9] .. struct.pack('>I4I4I4', #former, #topics, #ARGV[10])
     .. former .. topics .. ARGV[10] .. ARGV[3])
 end
 local answer = {1, packed, 0}

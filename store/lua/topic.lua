@@ -15,6 +15,7 @@
 -- ARGV[6]  the topic's channel
 -- ARGV[7]  when the user's state was accepted, 8 bytes
 -- ARGV[8]  news that go with the message
+-- ARGV[9] what stands before the message's kind when it is traced; else empty
 -- Returns for claim and restore the users that may still name the topic and are
 -- to be relieved of it, each as user and version, whom it led to first; for drop
 -- 1 or 0 before them, whether the topic leads to nobody now; else nothing. {2, user}:
@@ -54,7 +55,7 @@ local function write()
   local who = claims[1] and claims[1].who or ''
   if ARGV[5] ~= '' and who ~= (first and first.who or '') then
     local news = who == user and ARGV[8] or ''
-    redis.call(ARGV[5], ARGV[6], '\1t' .. since .. ARGV[7] .. struct.pack('>I4', #news) .. news .. who)
+    redis.call(ARGV[5], ARGV[6], '\1' .. ARGV[9] .. 't' .. since .. ARGV[7] .. struct.pack('>I4', #news) .. news .. who)
   end
 end
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"hullbeam/stream"
 )
@@ -52,6 +53,7 @@ func Run(t *testing.T, serve func(t *testing.T, cfg stream.Config) Server) {
 		{"two topics, two users", testTwoUsers},
 		{"topics that are gone", testGone},
 		{"versions", testVersions},
+		{"unchanged", testUnchanged},
 		{"follow", testFollow},
 		{"signed", testSigned},
 		{"hiding", testHiding},
@@ -317,7 +319,7 @@ func wantFarewell(user string, version uint64, tag string) Event {
 // publish publishes p and checks how many streams took it.
 func (n *node) publish(t *testing.T, p *stream.Publication, want int) {
 	t.Helper()
-	if got := n.Publish(connector, p); got != want {
+	if got, _ := n.Publish(connector, p); got != want {
 		t.Errorf("version %d of %s: taken by %d streams, want %d", p.Version, p.User, got, want)
 	}
 }
@@ -376,7 +378,7 @@ func testReceivers(t *testing.T, start start) {
 	n.publish(t, shown("u", 3, "id:u email:u anonymous_id:u other:u"), 20)
 	n.publish(t, shown("other", 4, "email:other"), 1)
 	n.publish(t, shown("u", 5, "email:u"), 20)
-	if got := n.Publish("c2", shown("u", 6, "email:u")); got != 0 {
+	if got, _ := n.Publish("c2", shown("u", 6, "email:u")); got != 0 {
 		t.Errorf("another connector's publication was taken by %d streams", got)
 	}
 	for _, p := range pages {
@@ -475,7 +477,7 @@ func testGone(t *testing.T, start start) {
 func testVersions(t *testing.T, start start) {
 	n := start(nil)
 	p := n.open(t, "a")
-	later := func(version, generation uint64, name string) *stream.Publication {
+	later := func(version uint64, generation uint32, name string) *stream.Publication {
 		s := shown("u", version, "a", name)
 		s.Generation = generation
 		return s
@@ -490,6 +492,43 @@ func testVersions(t *testing.T, start start) {
 	p.want(wantShown("u", 5, "newer settings"))
 	n.publish(t, later(6, 3, "newer"), 1)
 	p.want(wantShown("u", 6, "newer"))
+}
+
+func testUnchanged(t *testing.T, start start) {
+	n := start(nil)
+	state := func(version uint64, plan string, names ...string) *stream.Publication {
+		data, start, end := update(plan, 0, false, names...)
+		e := newEvent(stream.Fields{
+			Type: "user.update", Data: data, ID: stream.ID{Version: version, Tag: "u"}, NamesStart: start, NamesEnd: end, Effect: stream.Shows,
+		})
+		return &stream.Publication{User: "u", Version: version, Topics: []string{"a"}, Unsigned: e, Signed: e}
+	}
+	p := n.open(t, "a")
+	var version uint64
+	publish := func(what string, told int, publication func(version uint64) *stream.Publication) {
+		t.Helper()
+		version++
+		if _, got := n.Publish(connector, publication(version)); got != told {
+			t.Errorf("%s: %d streams have something to tell, want %d", what, got, told)
+		}
+	}
+	shows := func(what string, told int, plan string, names ...string) {
+		t.Helper()
+		publish(what, told, func(version uint64) *stream.Publication { return state(version, plan, names...) })
+		if told > 0 {
+			data, _, _ := update(plan, 0, false, names...)
+			p.want(Event{"user.update", string(data), stream.ID{Version: version, Tag: "u"}.String(), -1})
+		}
+	}
+	shows("the first state", 1, "free")
+	shows("what the page shows", 0, "free")
+	shows("the same with an event", 1, "free", "Paid")
+	shows("the same again", 0, "free")
+	shows("another state", 1, "pro")
+	shows("the first again", 1, "free")
+	publish("the user may not be seen", 1, func(version uint64) *stream.Publication { return hides("u", version, "a") })
+	p.want(wantHidden("u", version))
+	shows("what the page showed before", 1, "free")
 }
 
 func testFollow(t *testing.T, start start) {
@@ -845,7 +884,7 @@ func testMetrics(t *testing.T, start start) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(n.Metrics()...)
 	p, q := n.open(t, "a"), n.open(t, "b")
-	state := newEvent(stream.Fields{Data: []byte("state"), Accepted: time.Now()})
+	state := newEvent(stream.Fields{Data: []byte("state"), Accepted: time.Now(), Path: stream.PathBus, Exemplar: prometheus.Labels{"request_id": "r1"}})
 	n.publish(t, &stream.Publication{User: "u", Version: 1, Topics: []string{"a", "b"}, Unsigned: state}, 2)
 	p.want(Event{"message", "state", "", -1})
 	q.want(Event{"message", "state", "", -1})
@@ -863,38 +902,62 @@ func testMetrics(t *testing.T, start start) {
 		}
 		fmt.Fprintf(&want, "hullbeam_stream_closes_total{reason=%q} %d\n", reason, count)
 	}
-	want.WriteString(`
-# HELP hullbeam_stream_opens_total Event streams opened, counted when the stream is subscribed to its topics.
-# TYPE hullbeam_stream_opens_total counter
-hullbeam_stream_opens_total 2
-# HELP hullbeam_streams Event streams open now.
-# TYPE hullbeam_streams gauge
-hullbeam_streams 1
-`)
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want.String()), "hullbeam_stream_closes_total", "hullbeam_stream_opens_total", "hullbeam_streams"); err != nil {
+	want.WriteString(``)
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want.String()), "hullbeam_stream_closes_total"); err != nil {
 		t.Error(err)
 	}
-	// Each stream's delivery is counted, behind its write: the page may be faster.
-	for began := time.Now(); ; {
-		if count := deliveries(t, registry); count == 2 {
-			break
-		} else if time.Since(began) > patience {
-			t.Fatalf("%d deliveries counted, want 2", count)
+	// Each stream's delivery and writes are counted, behind its write: the page may be faster.
+	until := func(what string, path string, want uint64) {
+		t.Helper()
+		for began := time.Now(); observations(t, registry, what, path) != want; {
+			if time.Since(began) > patience {
+				t.Fatalf("%d of %s counted by path %q, want %d", observations(t, registry, what, path), what, path, want)
+			}
 		}
+	}
+	until("hullbeam_delivery_seconds", "bus", 2)
+	until("hullbeam_delivery_seconds", "local", 0)
+	if got := observations(t, registry, "hullbeam_write_seconds", ""); got < 2 {
+		t.Errorf("%d writes counted to two streams", got)
+	}
+	if diff := cmp.Diff([]string{"request_id=r1"}, exemplars(t, registry)); diff != "" {
+		t.Errorf("exemplars of deliveries: -want +got:\n%s", diff)
 	}
 }
 
-func deliveries(t *testing.T, registry *prometheus.Registry) uint64 {
+// observations is how many a histogram has.
+func observations(t *testing.T, registry *prometheus.Registry, name, path string) (count uint64) {
+	for _, m := range gathered(t, registry, name) {
+		if len(m.Label) == 0 || m.Label[0].GetValue() == path {
+			count += m.Histogram.GetSampleCount()
+		}
+	}
+	return count
+}
+
+// exemplars are those of the delivery latencies' buckets.
+func exemplars(t *testing.T, registry *prometheus.Registry) (list []string) {
+	for _, m := range gathered(t, registry, "hullbeam_delivery_seconds") {
+		for _, bucket := range m.Histogram.Bucket {
+			for _, label := range bucket.GetExemplar().GetLabel() {
+				list = append(list, label.GetName()+"="+label.GetValue())
+			}
+		}
+	}
+	return list
+}
+
+func gathered(t *testing.T, registry *prometheus.Registry, name string) []*dto.Metric {
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, family := range families {
-		if family.GetName() == "hullbeam_delivery_seconds" {
-			return family.Metric[0].Histogram.GetSampleCount()
+		if family.GetName() == name {
+			return family.Metric
 		}
 	}
-	return 0
+	return nil
 }
 
 // testConcurrent is a small site with all of its parts: users whose states are
