@@ -88,12 +88,9 @@ func TestConfigFileHasDefaults(t *testing.T) {
 
 func TestPersonalizationDocument(t *testing.T) {
 	const file = "docs/personalization.md"
-	_, identity, _ := strings.Cut(read(t, "static/ship/types.ts"), "export interface Identity {")
-	identity, _, _ = strings.Cut(identity, "\n}")
 	var options []string
-	for _, option := range submatches(read(t, "static/ship/options.ts")+identity, `(?m)^  (\w+)\??:`) {
-		attribute := regexp.MustCompile(`[A-Z]`).ReplaceAllStringFunc(option, func(letter string) string { return "-" + strings.ToLower(letter) })
-		options = append(options, code("data-"+attribute))
+	for _, attribute := range snippetOptions(t) {
+		options = append(options, code(attribute))
 	}
 	rows := tableRows(t, file, "Attribute")
 	same(t, file+" and static/ship/options.ts", slices.Collect(maps.Keys(rows)), options)
@@ -105,6 +102,18 @@ func TestPersonalizationDocument(t *testing.T) {
 		documented = append(documented, submatches(cell, "`([^`]+)`")...)
 	}
 	same(t, file+" and the events of static/ship/types.ts", documented, submatches(events, `(?m)^  "?([a-z.]+)"?:`))
+}
+
+// snippetOptions are the attributes of the snippet's script tag.
+func snippetOptions(t *testing.T) []string {
+	t.Helper()
+	_, identity, _ := strings.Cut(read(t, "static/ship/types.ts"), "export interface Identity {")
+	identity, _, _ = strings.Cut(identity, "\n}")
+	var names []string
+	for _, option := range submatches(read(t, "static/ship/options.ts")+identity, `(?m)^  (\w+)\??:`) {
+		names = append(names, "data-"+regexp.MustCompile(`[A-Z]`).ReplaceAllStringFunc(option, func(letter string) string { return "-" + strings.ToLower(letter) }))
+	}
+	return names
 }
 
 func TestProblemPages(t *testing.T) {
@@ -191,7 +200,7 @@ func TestMetricsDocument(t *testing.T) {
 	described := make(chan *prometheus.Desc, 100)
 	bus := stream.NewRedisBus(stream.BusConfig{}).Metrics() // which a node in development mode does not have
 	tls := (&certificate{}).Metrics()                       // neither
-	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), n.firehose.Metrics(), bus, tls) {
+	for _, c := range slices.Concat(n.api.Metrics(), n.broker.Metrics(), n.hull.Metrics(), n.firehose.Metrics(), n.tracing.metrics(), bus, tls) {
 		c.Describe(described)
 	}
 	close(described)
@@ -213,7 +222,7 @@ func TestMetricsDocument(t *testing.T) {
 	same(t, "docs/metrics.md and /metrics", documented, names)
 
 	text := read(t, "docs/metrics.md")
-	for _, value := range submatches(exposed, `(?m)^hullbeam_\w+\{(?:event|reason|result|code|channel|message)="([^"]*)"`) {
+	for _, value := range submatches(exposed, `(?m)^hullbeam_\w+\{(?:event|reason|result|code|channel|message|path|call|store)="([^"]*)"`) {
 		if !strings.Contains(text, code(value)) {
 			t.Errorf("docs/metrics.md does not explain the label value %s", value)
 		}
@@ -265,7 +274,7 @@ func anchors(markdown string) []string {
 func documentedNode(t *testing.T) *node {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Listen, cfg.DataDir = "127.0.0.1:0", t.TempDir()
+	cfg.Listen, cfg.DataDir, cfg.Tracing.Endpoint = "127.0.0.1:0", t.TempDir(), "http://127.0.0.1:1"
 	dev, err := prepareDevelopment(&cfg)
 	if err != nil {
 		t.Fatal(err)
