@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
 	"time"
 )
 
-// Build builds commands into a directory, without the race detector, as they are
-// shipped.
+// Build builds commands into a directory, without the race detector and by the flags of
+// ci/build.sh, so that their packages are compiled once for all tests.
 func Build(dir string, packages ...string) error {
-	build := exec.Command("go", append([]string{"build", "-o", dir + "/"}, packages...)...)
+	build := exec.Command("go", append([]string{"build", "-trimpath", "-o", dir + "/"}, packages...)...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", build.Args, err, out)
 	}
