@@ -16,6 +16,8 @@ type composeFile struct {
 		Environment map[string]string
 		StopGrace   time.Duration `yaml:"stop_grace_period"`
 		Ports       []string
+		Volumes     []string
+		Healthcheck struct{ Test []string }
 		Networks    map[string]struct {
 			Address string `yaml:"ipv4_address"`
 		}
@@ -30,8 +32,9 @@ func TestFilesAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := func(service string) string { return c.Services[service].Networks["beam"].Address }
+	scraped := read(t, "prometheus.yml")
 	var nodes []string
-	for _, name := range []string{"node1", "node2", "node3"} {
+	for _, name := range []string{"node1", "node2"} {
 		nodes = append(nodes, address(name)+":8082")
 		env := c.Services[name].Environment
 		if got, want := env["HULLBEAM_TRUSTED_PROXIES"], address("nginx"); got != want || got == "" {
@@ -40,11 +43,11 @@ func TestFilesAgree(t *testing.T) {
 		if !strings.HasSuffix(env["REDIS_URL"], "@"+address("redis")+":6379") {
 			t.Errorf("%s looks for Redis elsewhere than at %s", name, address("redis"))
 		}
-		if grace := c.Services[name].StopGrace; grace < 45*time.Second { // docs/architecture.md: drain, write_timeout and 5 s
+		if grace := c.Services[name].StopGrace; grace < 48*time.Second { // docs/architecture.md: drain, write_timeout and 8 s
 			t.Errorf("%s is killed after %v", name, grace)
 		}
-		if len(c.Services[name].Ports) > 0 {
-			t.Errorf("%s is in reach without nginx", name)
+		if !strings.Contains(scraped, name+":8083") || env["HULLBEAM_ADMIN_LISTEN"] != ":8083" {
+			t.Errorf("Prometheus does not scrape %s", name)
 		}
 	}
 	conf := read(t, "nginx.conf")
@@ -58,8 +61,25 @@ func TestFilesAgree(t *testing.T) {
 			t.Errorf("upstream %s is %q, the nodes are %q", name, servers, nodes)
 		}
 	}
-	if len(c.Services["redis"].Ports) > 0 {
-		t.Error("Redis is in reach from outside")
+	for name, service := range c.Services {
+		for _, port := range service.Ports {
+			if name != "nginx" && !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s is in reach without nginx: %s", name, port)
+			}
+		}
+		if len(service.Healthcheck.Test) == 0 {
+			t.Errorf("%s has no health check", name)
+		}
+		for _, volume := range service.Volumes {
+			if file, _, _ := strings.Cut(volume, ":"); strings.HasPrefix(file, ".") {
+				if _, err := os.Stat(file); err != nil {
+					t.Errorf("%s is given what is not there: %v", name, err)
+				}
+			}
+		}
+	}
+	if ports := c.Services["redis"].Ports; len(ports) > 0 { // other users of the machine neither
+		t.Errorf("Redis is in reach: %q", ports)
 	}
 }
 
@@ -69,7 +89,7 @@ func TestNoDefaultSecrets(t *testing.T) {
 	for _, m := range regexp.MustCompile(`\$\{(\w+)(:\?)?`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
 		required[m[1]] = m[2] != ""
 	}
-	for _, name := range []string{"SECRET", "ADMIN_KEY", "REDIS_PASSWORD"} {
+	for _, name := range []string{"SECRET", "ADMIN_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD"} {
 		if !required[name] {
 			t.Errorf("docker-compose.yml has a default for %s, or does not use it", name)
 		}

@@ -7,130 +7,104 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"hullbeam/internal/fronttest"
 	"hullbeam/internal/proctest"
 )
 
-const (
-	origin   = "https://page.test"
-	adminKey = "an admin key for the tests of nginx"
-	visitor  = "a-visitor-of-nginx-0001"
-
-	// soon is for what comes at once, and not at all when nginx holds it back: it
-	// would until it has kilobytes of it.
-	soon = 20 * time.Second
-)
+const visitor = "a-visitor-of-nginx-0001"
 
 // Pages behind nginx are served as without it: at once, each event by itself, with
 // heartbeats; a node that stops or dies costs a page nothing but a reconnection.
 func TestNginx(t *testing.T) {
-	nodes := startNodes(t, 3)
-	front := startNginx(t, nodes[0].addr, nodes[1].addr, nodes[2].addr)
-	token := front.token(t)
+	nodes := startNodes(t, 2)
+	front := startNginx(t, nodes[0].Addr, nodes[1].Addr)
+	token := front.Token(t, visitor)
 
-	watching := front.stream(t, token, "")
-	if e := watching.await(t, ""); e.Type != "room.joined" {
+	watching := front.Stream(t, token, "")
+	if e := watching.Await(t, ""); e.Type != "room.joined" {
 		t.Errorf("the first event is %s", e.Type)
 	}
-	if got := watching.header; got.Get("Content-Type") != "text/event-stream" || got.Get("Content-Encoding") != "" {
+	if got := watching.Header; got.Get("Content-Type") != "text/event-stream" || got.Get("Content-Encoding") != "" {
 		t.Errorf("the stream is %q, encoded %q", got.Get("Content-Type"), got.Get("Content-Encoding"))
 	}
-	watching.await(t, "user.error") // nobody knows the visitor
+	watching.Await(t, "user.error") // nobody knows the visitor
 	for i := range 5 {
-		front.put(t, i)
-		if e := watching.await(t, "user.update"); !strings.Contains(e.Data, plan(i)) {
-			t.Errorf("%s came, want %s", e.Data, plan(i))
+		front.Put(t, visitor, i)
+		if e := watching.Await(t, "user.update"); !strings.Contains(e.Data, fronttest.Plan(i)) {
+			t.Errorf("%s came, want %s", e.Data, fronttest.Plan(i))
 		}
 	}
-	watching.await(t, "heartbeat")
+	watching.Await(t, "heartbeat")
 
 	t.Run("a node that dies", func(t *testing.T) {
-		pages := []*page{watching, front.stream(t, token, ""), front.stream(t, token, "")} // one at each
-		nodes[0].cmd.Process.Kill()
-		<-nodes[0].done
-		ended := func() (gone []*page) {
+		pages := []*fronttest.Page{watching, front.Stream(t, token, "")} // one at each
+		nodes[0].Kill()
+		ended := func() (gone []*fronttest.Page) {
 			for _, p := range pages {
-				if p.hasEnded() {
+				if p.HasEnded() {
 					gone = append(gone, p)
 				}
 			}
 			return gone
 		}
-		proctest.Within(soon, func() bool { return len(ended()) > 0 })
-		front.put(t, 100) // while the page is away
+		proctest.Within(fronttest.Soon, func() bool { return len(ended()) > 0 })
+		front.Put(t, visitor, 100) // while the page is away
 		if n := len(ended()); n != 1 {
-			t.Fatalf("%d of 3 streams ended with the node that died", n)
+			t.Fatalf("%d of 2 streams ended with the node that died", n)
 		}
 		began := time.Now()
-		back := front.stream(t, token, ended()[0].lastID)
-		if e := back.await(t, "user.update"); !strings.Contains(e.Data, plan(100)) {
+		back := front.Stream(t, token, ended()[0].LastID)
+		if e := back.Await(t, "user.update"); !strings.Contains(e.Data, fronttest.Plan(100)) {
 			t.Errorf("after its return the page is told %s", e.Data)
 		}
 		t.Logf("the page has reconnected in %v", time.Since(began))
 	})
+	nodes[0].StartAgain(t)
 
 	t.Run("a node that stops", func(t *testing.T) {
 		stopping := nodes[1]
-		direct := &site{url: "http://" + stopping.addr}
-		var open sync.WaitGroup
-		for range 900 { // 10 ms each: it takes 9 s
-			open.Go(func() {
-				if res, err := direct.get(t.Context(), token, ""); err == nil {
-					t.Cleanup(func() { res.Body.Close() })
-				}
-			})
-		}
-		open.Wait()
-		stopping.cmd.Process.Signal(syscall.SIGTERM)
-		refuses := func() bool {
-			res, err := direct.get(t.Context(), token, "")
-			if err != nil {
-				return false
-			}
-			defer res.Body.Close()
-			return res.StatusCode == http.StatusServiceUnavailable
-		}
-		if !proctest.Within(soon, refuses) {
+		stopping.Crowd(t, 900) // 10 ms each: it takes 9 s
+		stopping.Cmd.Process.Signal(syscall.SIGTERM)
+		if !proctest.Within(fronttest.Soon, func() bool { return stopping.Refuses(t, token) }) {
 			t.Fatal("a node that stops does not answer 503: nothing is tested")
 		}
 		for range 12 {
-			p := front.stream(t, token, "")
-			if e := p.await(t, ""); e.Type != "room.joined" {
+			p := front.Stream(t, token, "")
+			if e := p.Await(t, ""); e.Type != "room.joined" {
 				t.Errorf("the first event is %s", e.Type)
 			}
 		}
-		if !refuses() {
+		if stopping.HasEnded() {
 			t.Fatal("the node has stopped too early: not all was tested")
 		}
 	})
 
 	t.Run("no node at all", func(t *testing.T) {
-		for _, n := range nodes[1:] {
-			n.cmd.Process.Kill()
-			<-n.done
+		for _, n := range nodes {
+			n.Kill()
 		}
-		if res, err := front.get(t.Context(), token, ""); err == nil {
+		if res, err := front.Get(t.Context(), token, ""); err == nil {
 			t.Errorf("the stream is answered %s: an EventSource would give up for good", res.Status)
 			res.Body.Close()
 		}
 	})
 
-	if log := read(t, front.log); strings.Contains(log, token) || !strings.Contains(log, "/api/v1/stream") {
+	if log := read(t, front.Log); strings.Contains(log, token) || !strings.Contains(log, "/api/v1/stream") {
 		t.Errorf("the log has no streams, or a token:\n%.2000s", log)
 	}
 }
 
 // What nginx does by itself, before nodes that are made for it: these do not say
-// X-Accel-Buffering, and two of three refuse.
+// X-Accel-Buffering, and one of two refuses.
 func TestNginxAlone(t *testing.T) {
 	const ticks = 4
 	next := make(chan struct{}, ticks) // the last one has come
-	var asked [3]atomic.Int64
+	var asked [2]atomic.Int64
 	var forwarded atomic.Pointer[string]
 	var addrs []string
 	for i := range asked {
@@ -158,14 +132,14 @@ func TestNginxAlone(t *testing.T) {
 	}
 	front := startNginx(t, addrs...)
 
-	p := front.stream(t, strings.Repeat("t", 7<<10), "") // as long as a token may be
+	p := front.Stream(t, strings.Repeat("t", 7<<10), "") // as long as a token may be
 	// Each is sent when the one before it has come.
 	for range ticks {
-		p.await(t, "")
+		p.Await(t, "")
 		next <- struct{}{}
 	}
 	for range 6 {
-		res, text := front.post(t, "/api/v1/connectors/c/token", `{"claims":{}}`)
+		res, text := front.Post(t, "/api/v1/connectors/c/token", `{"claims":{}}`)
 		if res.StatusCode != http.StatusOK || text != `{"claims":{}}` {
 			t.Errorf("a token is answered %s %q, want the node that gives one", res.Status, text)
 		}
@@ -173,15 +147,15 @@ func TestNginxAlone(t *testing.T) {
 	if got := *forwarded.Load(); got != "127.0.0.1" {
 		t.Errorf("X-Forwarded-For is %q: what the client said of itself is in it", got)
 	}
-	before := asked[0].Load() + asked[1].Load() + asked[2].Load()
-	front.post(t, "/smart-notifier", "{}")
-	if n := asked[0].Load() + asked[1].Load() + asked[2].Load() - before; n != 1 {
+	before := asked[0].Load() + asked[1].Load()
+	front.Post(t, "/smart-notifier", "{}")
+	if n := asked[0].Load() + asked[1].Load() - before; n != 1 {
 		t.Errorf("a notification was sent to %d nodes", n)
 	}
-	if res, _ := front.post(t, "/smart-notifier", strings.Repeat(" ", 21<<20)); res.StatusCode == http.StatusRequestEntityTooLarge {
+	if res, _ := front.Post(t, "/smart-notifier", strings.Repeat(" ", 21<<20)); res.StatusCode == http.StatusRequestEntityTooLarge {
 		t.Error("nginx says to Hull that a notification is too large: only a node's words are understood")
 	}
-	if res, err := http.Get(front.url + "/metrics"); err != nil || res.StatusCode != http.StatusNotFound {
+	if res, err := http.Get(front.URL + "/metrics"); err != nil || res.StatusCode != http.StatusNotFound {
 		t.Errorf("/metrics: %v, %v", res, err)
 	}
 }
