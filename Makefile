@@ -1,4 +1,4 @@
-.PHONY: run test lint race fuzz soak bench snippet admin attack sbom reproducible vulncheck
+.PHONY: run test lint race fuzz soak bench snippet admin attack sbom helm release reproducible vulncheck
 run: ; go run .
 test: ; ci/test.sh
 lint: ; ci/lint.sh
@@ -10,5 +10,7 @@ attack: ; ci/attack.sh $(ARGS)
 snippet: ; ci/snippet.sh
 admin: ; ci/admin.sh
 sbom: ; @ci/sbom.sh
+helm: ; ci/helm.sh
+release: ; ci/release.sh $(VERSION)
 reproducible: ; ci/reproducible.sh
 vulncheck: ; ci/vulncheck.sh

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -75,7 +74,7 @@ Exit codes: 0 done, 1 failed, 2 wrong words, flags or configuration.`,
 		SilenceUsage:  true,
 	}
 	root.Flags().AddFlagSet(serve.Flags())
-	root.AddCommand(serve, notifyCommand(std), tailCommand(std), benchCommand(std), tokenCommand(std), signCommand(std), keyCommand(std), typesCommand(std), configCommand(std), versionCommand(std))
+	root.AddCommand(serve, notifyCommand(std), tailCommand(std), benchCommand(std), tokenCommand(std), signCommand(std), keyCommand(std), typesCommand(std), configCommand(std), doctorCommand(std), healthcheckCommand(std), versionCommand(std))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	return root
 }
@@ -93,29 +92,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usage(fmt.Errorf("%s takes no %q", cmd.CommandPath(), args[0]))
 	}
 	return nil
-}
-
-// version is set by the linker in releases; otherwise the build says.
-var version = ""
-
-func versionCommand(std stdio) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(std.out, "hullbeam", buildVersion())
-			return err
-		},
-	}
-}
-
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -5,19 +5,12 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,30 +21,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"hullbeam/internal/proctest"
 	"hullbeam/store/storetest"
 )
 
 // putCertificate writes a certificate for 127.0.0.1 that signs itself, good until then.
-func putCertificate(t *testing.T, dir string, until time.Time) (pool *x509.CertPool) {
+func putCertificate(t *testing.T, dir string, until time.Time) *x509.CertPool {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	serial, serr := rand.Int(rand.Reader, big.NewInt(1<<62))
-	secret, kerr := x509.MarshalPKCS8PrivateKey(key)
-	template := &x509.Certificate{
-		SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, cerr := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	err = errors.Join(err, serr, kerr, cerr,
-		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600),
-		os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AppendCertsFromPEM(cert)
-	return pool
+	return proctest.Certificate(t, dir, until)
 }
 
 // client trusts the certificates of pool, and speaks HTTP/2 or HTTP/1.1.

@@ -185,20 +185,6 @@ func TestTypesCompile(t *testing.T) {
 	}
 }
 
-// What docs/personalization.md has in JavaScript is TypeScript too, with ship.d.ts.
-func TestManualCompiles(t *testing.T) {
-	samples := submatches(read(t, "docs/personalization.md"), "(?ms)^```js\n(.*?)^```$")
-	if len(samples) < 5 {
-		t.Fatalf("there are %d samples", len(samples))
-	}
-	for i, sample := range samples { // the stub is there, or the script
-		samples[i] = "declare const hullBrowser: import(\"./ship\").HullBrowser;\n" + sample + "export {};\n"
-	}
-	if said := compilePages(t, "", samples...); said != "" {
-		t.Errorf("%s\nof %q", said, samples)
-	}
-}
-
 // compile is what tsc complains of when a page uses an update in these expressions, the
 // first of which is on line 2 of page0.ts.
 func compile(t *testing.T, declaration string, expressions []string) string {
@@ -210,11 +196,28 @@ func compile(t *testing.T, declaration string, expressions []string) string {
 // server has and types prints.
 func compilePages(t *testing.T, declaration string, pages ...string) string {
 	t.Helper()
-	dir := t.TempDir()
-	files := map[string]string{"ship.d.ts": read(t, "static/dist/ship.d.ts"), "hull.d.ts": declaration}
+	files := map[string]string{}
 	for i, page := range pages {
 		files[fmt.Sprintf("page%d.ts", i)] = page
 	}
+	return compileFiles(t, files, declaration)
+}
+
+// ambient is what is there in pages besides ship.d.ts: its object, or the stub of it, and
+// what operators' scripts are called by.
+const ambient = `import type { HullBrowser } from "./ship";
+declare global {
+  const hullBrowser: HullBrowser;
+  interface Window { hullBrowserScripts: Record<string, (...args: any[]) => void> }
+}
+`
+
+// compileFiles is what tsc complains of in files.
+func compileFiles(t *testing.T, files map[string]string, declaration string) string {
+	t.Helper()
+	dir := t.TempDir()
+	files = maps.Clone(files)
+	files["ship.d.ts"], files["hull.d.ts"], files["ambient.d.ts"] = read(t, "static/dist/ship.d.ts"), declaration, ambient
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -224,7 +227,7 @@ func compilePages(t *testing.T, declaration string, pages ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"--noEmit", "--strict", "--lib", "es2021,dom"}, slices.Sorted(maps.Keys(files))...)
+	args := append([]string{"--noEmit", "--strict", "--allowJs", "--jsx", "preserve", "--lib", "es2021,dom"}, slices.Sorted(maps.Keys(files))...)
 	cmd := exec.CommandContext(t.Context(), tsc, args...)
 	cmd.Dir = dir
 	said, err := cmd.CombinedOutput()

@@ -17,7 +17,7 @@ const module = "hullbeam"
 // arrows are the walls: which of our packages each of them may import. Tests may
 // import more.
 var arrows = map[string][]string{
-	".":                    {"api", "bench", "hull", "hull/hulltest", "store", "stream"},
+	".":                    {"api", "bench", "doctor", "hull", "hull/hulltest", "store", "stream"},
 	"attack":               {},
 	"bench":                {},
 	"bench/floor":          {},
@@ -28,10 +28,17 @@ var arrows = map[string][]string{
 	"clustertest":          {},
 	"clustertest/balancer": {},
 	"deploy/compose":       {},
+	"deploy/prometheus":    {},
+	"deploy/heroku":        {},
+	"deploy/image":         {},
+	"deploy/proxies":       {},
 	"shiptest":             {},
 	"docs":                 {},
+	"doctor":               {},
 	"hull":                 {},
 	"hull/hulltest":        {"hull"},
+	"internal/doctest":     {},
+	"internal/fronttest":   {"internal/proctest", "stream/streamtest"},
 	"internal/proctest":    {},
 	"static":               {},
 	"store":                {},
@@ -42,11 +49,15 @@ var arrows = map[string][]string{
 
 // fenced are the modules that only some of our packages may import.
 var fenced = map[string][]string{
-	"github.com/gin-gonic/gin":      {".", "api"},
-	"github.com/r3labs/sse":         {"."},                                       // tail: a reader that we did not write; it serves nothing
-	"github.com/redis":              {".", "store", "store/storetest", "stream"}, // storetest steers the servers of tests
-	"github.com/spf13/viper":        {"."},                                       // config.go: packages read no environment
-	"github.com/wcharczuk/go-chart": {"bench"},                                   // plots are of no use to a server
+	"github.com/gin-gonic/gin":           {".", "api"},
+	"github.com/yuin/goldmark":           {"docs", "internal/doctest"},
+	"github.com/r3labs/sse":              {"."},                                       // tail: a reader that we did not write; it serves nothing
+	"github.com/redis":                   {".", "store", "store/storetest", "stream"}, // storetest steers the servers of tests
+	"github.com/spf13/viper":             {"."},                                       // config.go: packages read no environment
+	"github.com/wcharczuk/go-chart":      {"bench"},                                   // plots are of no use to a server
+	"go.opentelemetry.io/otel":           {".", "api", "hull"},                        // what is traced
+	"go.opentelemetry.io/otel/exporters": {"."},                                       // tracing.go: who is told
+	"go.opentelemetry.io/otel/sdk":       {"."},
 }
 
 const wallsText = `

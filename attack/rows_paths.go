@@ -23,7 +23,7 @@ func paths() []Attack {
 		hidden("out of the documents, by overlong dots", "/docs/%c0%ae%c0%ae/%c0%ae%c0%ae/etc/passwd", "/docs/%e0%80%ae%e0%80%ae/etc/passwd"),
 		hidden("documents by their whole path", "/docs//etc/passwd", "/docs/%2fetc%2fpasswd", "/docs/file:///etc/passwd", "/docs/C:/windows/win.ini"),
 		hidden("documents with a NUL", "/docs/start%00", "/docs/start%00.md", "/docs/../../etc/passwd%00.md"),
-		hidden("what is no document", "/docs/docs.go", "/docs/errors", "/docs/decisions", "/docs/."),
+		hidden("what is no document", "/docs/docs.go", "/docs/contents.go", "/docs/site/page.html", "/docs/."),
 		hidden("out of the snippet's files", "/ship/../admin.ts", "/ship/%2e%2e%2fopenapi.yaml", "/ship/..", "/ship/ship.ts", "/ship/%00", `/ship/..\ship.js`),
 		hidden("out of Hull's page's files", "/install/files/../page.html", "/install/files/%2e%2e%2fpage.html", "/install/files/page.html", "/install/files/refused.html", "/install/files/..%5cpage.html"),
 		hidden("out of the operators' pages", "/admin/../../../etc/passwd", "/admin/%2e%2e/%2e%2e/etc/passwd", "/admin/..%2f..%2fopenapi.yaml", "/admin/admin.ts", "/admin/%00", `/admin/..\..\go.mod`),

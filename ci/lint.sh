@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # How the code reads: format, vet, modern idioms, staticcheck, gosec and the like; and the snippet and the
-# admin pages: their types, and that what is embedded is what the sources make.
+# admin pages: their types, and that what is embedded is what the sources make; and the files of packages.
+# admin pages: their types, and that what is embedded is what the sources make; the API's description.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unformatted=$(gofmt -l .)
@@ -17,3 +18,7 @@ go vet -vettool="$analyze" ./... # gosec, bodyclose, errorlint
 go tool -modfile=ci/tools.mod staticcheck ./...
 ci/snippet.sh --check
 ci/admin.sh --check
+ci/dashboard.sh
+ci/packages.sh
+export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
+said=$(testdata/redocly/node_modules/.bin/redocly lint static/openapi.yaml --config testdata/redocly/redocly.yaml 2>&1) || { echo "$said"; exit 1; }

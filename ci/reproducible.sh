@@ -10,6 +10,7 @@ ci/admin.sh --check
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 commit=$(git rev-parse HEAD)
+export COMMIT=$commit # which a release tells
 for copy in a another/place; do
   mkdir -p "$out/$copy"
   git archive "$commit" | tar -x -C "$out/$copy"

@@ -4,7 +4,8 @@
 # may grow, and nothing be lost (docs/bench.md). Then, for the second time given (default
 # 10m; 0: not at all), a cluster lives through faults by chance, and 10,000 streams leave a
 # node that stops: without the race detector, since the nodes never have it, and it knows no
-# 10,000 pages.
+# 10,000 pages. Meanwhile streams are idle for ten minutes behind nginx, HAProxy and Caddy,
+# with every time-out as it is shipped.
 #
 #   ci/soak.sh [soak [faults]]
 #
@@ -135,6 +136,12 @@ cat "$out/cluster.txt" "$out/embedded.txt"
 "$work/hullbeam" bench plot "$out/cluster.json" "$out/embedded.json" --out "$out/soak.svg" || failed=1
 echo "Results: $out" >&2
 if [ "$faults" != 0 ]; then
+  go test -count 1 -timeout 20m -v -run Idle ./deploy/proxies -idle 10m >"$out/idle.txt" 2>&1 &
+  idle=$!
+  pids=$idle
   HULLBEAM_SOAK=$faults go test -count 1 -timeout 0 -v ./clustertest || failed=1
+  wait "$idle" || failed=1
+  grep -E '^ *(---|ok|FAIL)|_test.go' "$out/idle.txt" || failed=1
+  pids=
 fi
 [ -z "$failed" ]
