@@ -142,6 +142,7 @@ func TestOperatorWatchesAVisitor(t *testing.T) {
 	o.until(rows + `[0]?.startsWith("guest@example.com")`)
 	shop.eval(`void shop.signIn("ada@example.com")`)
 	o.until(rows + `[0]?.startsWith("Ada ada@example.com guest@example.com unverified ")`)
+	b.told("counted", 6) // each a second after its page, when that has its title
 	o.press("Ada")
 	o.reads("6 views in 1 session")
 	o.reads("Plans: Fernleaf")
