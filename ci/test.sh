@@ -38,5 +38,5 @@ ci/shiptest.sh # the page snippet, in node and in Chromium
 ci/replay.sh # the fixtures, over HTTP
 race test -timeout 5m ./clustertest # by itself: it measures how long things take
 # Those of the command, api, store and stream, whose seeds have run above, would have SQLite compiled once more: make fuzz.
-ci/fuzz.sh 1s ./hull/... ./bench/... ./doctor ./stream/streamtest
+ci/fuzz.sh 2s ./hull/... ./bench/... ./doctor ./stream/streamtest
 echo 'Known vulnerabilities were not looked for, which needs their database: make vulncheck, before each release.'
