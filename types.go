@@ -38,7 +38,7 @@ has, and a misspelt name is an error when the page's code is compiled.
 A site has one declaration: where its pages have several connectors name them
 all, with a --connector each.
 
-The operator's key is read from --admin-key, HULLBEAM_ADMIN_KEY or ADMIN_KEY, and
+The operator's key is read from --admin-key or HULLBEAM_ADMIN_KEY, and
 for a server in development mode on this machine from --data-dir. With
 admin_listen give that address as --url.`,
 		Example: `  hullbeam types --connector 5c0fa1fbe6e53d5e4b1a2c3d --url https://beam.example.com > src/hull.d.ts
@@ -56,15 +56,14 @@ admin_listen give that address as --url.`,
 	f := cmd.Flags()
 	f.StringVar(&o.url, "url", "http://127.0.0.1:8082", "the server")
 	f.StringSliceVar(&o.connectors, "connector", []string{demoConnector}, "the connector's id; of several: all that one site has")
-	f.StringVar(&o.adminKey, "admin-key", "", "an operator's key (default: HULLBEAM_ADMIN_KEY or ADMIN_KEY, else of development mode)")
+	f.StringVar(&o.adminKey, "admin-key", "", "an operator's key (default: HULLBEAM_ADMIN_KEY, else of development mode)")
 	f.StringVar(&o.dataDir, "data-dir", "./data", "where development mode keeps its keys")
 	return cmd
 }
 
 // key is the operator's key that was given, else that of development mode.
 func (o typesOptions) key() (string, error) {
-	given, _, _ := strings.Cut(os.Getenv("ADMIN_KEY"), ",") // a server takes several
-	if key := cmp.Or(o.adminKey, os.Getenv("HULLBEAM_ADMIN_KEY"), given); key != "" {
+	if key := cmp.Or(o.adminKey, os.Getenv("HULLBEAM_ADMIN_KEY")); key != "" { // ADMIN_KEY is a node's own, and --url may be anybody's
 		return key, nil
 	}
 	kept, err := readDevelopment(o.dataDir)
