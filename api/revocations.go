@@ -223,10 +223,7 @@ func (s *Server) takeRevocations(conn *connector, revoked []store.Revocation, us
 		if !news[everyToken] && !isNamed(conn.id, sub, news) {
 			continue
 		}
-		if user != "" {
-			sub.Leave(user)
-		}
-		sub.End(stream.ReasonRevoked, s.broker.Retry())
+		sub.EndWithout(user, stream.ReasonRevoked, s.broker.Retry())
 	}
 }
 

@@ -243,6 +243,17 @@ func (s *Subscriber) End(reason Reason, reconnectIn time.Duration) {
 	s.mu.Unlock()
 }
 
+// EndWithout is End, and tells a page that was shown user that the user is not there any
+// more. Nothing comes between: a state that was published before is not shown again.
+func (s *Subscriber) EndWithout(user string, reason Reason, reconnectIn time.Duration) {
+	s.mu.Lock()
+	if s.ending == nil && s.user == user && user != "" {
+		s.leaveLocked()
+	}
+	s.endLocked(reason, reconnectIn)
+	s.mu.Unlock()
+}
+
 func (s *Subscriber) endLocked(reason Reason, reconnectIn time.Duration) {
 	if s.ending == nil {
 		s.ending = &ending{CloseEvent(reason, reconnectIn), reason}
@@ -390,24 +401,10 @@ func (s *Subscriber) detach(user string, rank int32) {
 // topics: whom it is to follow now is found when the page opens it again.
 func (s *Subscriber) settle(user string) {
 	s.mu.Lock()
-	lost := s.user == user && s.rank == nobody
-	if lost {
-		s.leaveLocked()
-	}
-	s.mu.Unlock()
-	if lost {
-		s.End(ReasonIdentity, s.index.broker.Retry())
-	}
-}
-
-// Leave has the subscriber follow nobody if it follows user, and tells the page, if that
-// was shown the user. It is for who then calls End.
-func (s *Subscriber) Leave(user string) {
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending == nil && s.user == user {
+	if s.user == user && s.rank == nobody {
 		s.leaveLocked()
-		s.wakeLocked(nil)
+		s.endLocked(ReasonIdentity, s.index.broker.Retry())
 	}
 }
 

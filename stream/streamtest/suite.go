@@ -64,6 +64,7 @@ func Run(t *testing.T, serve func(t *testing.T, cfg stream.Config) Server) {
 		{"dead reader", testDead},
 		{"client leaves", testLeaves},
 		{"end", testEnd},
+		{"end without the user", testEndWithout},
 		{"maximal age", testMaxAge},
 		{"heartbeat", testHeartbeat},
 		{"silence above the write timeout", testSilence},
@@ -815,6 +816,47 @@ func testEnd(t *testing.T, start start) {
 	})
 	p.want(greeted("hello"))
 	p.wantClose(stream.ReasonRevoked)
+}
+
+// testEndWithout: the last that a page is told of a user who is taken from it is that they are,
+// whatever is published meanwhile.
+func testEndWithout(t *testing.T, start start) {
+	n := start(nil)
+	p := n.open(t, "a")
+	n.publish(t, shown("u", 1, "a"), 1)
+	p.want(wantShown("u", 1))
+	p.sub.EndWithout("another", stream.ReasonRevoked, 0)
+	p.wantClose(stream.ReasonRevoked)
+
+	version := uint64(1)
+	for range 50 {
+		p := n.open(t, "a")
+		var publishing sync.WaitGroup
+		taken := make(chan struct{})
+		publishing.Go(func() {
+			for first := true; ; first = false {
+				version++
+				if count, _ := n.Publish(connector, shown("u", version, "a")); count == 0 {
+					return // the stream has ended
+				}
+				if first {
+					close(taken)
+				}
+			}
+		})
+		<-taken
+		p.next() // so it was shown
+		p.sub.EndWithout("u", stream.ReasonRevoked, 0)
+		publishing.Wait()
+		e := p.next()
+		for e.Type == "user.update" {
+			e = p.next()
+		}
+		if e.Type != "user.private" || e.Data != "u" {
+			t.Fatalf("got %+v, want user.private of u", e)
+		}
+		p.wantClose(stream.ReasonRevoked)
+	}
 }
 
 func testMaxAge(t *testing.T, start start) {
