@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"hullbeam/store"
 	"hullbeam/stream"
@@ -94,4 +98,32 @@ func (n *node) putConnectors(ctx context.Context) (put []string, err error) {
 		n.log.Info("connector put in from the configuration", "connector", c.ID)
 	}
 	return put, nil
+}
+
+// record is a configured connector as the store keeps it.
+func (c Connector) record() (store.Connector, error) {
+	settings, err := json.Marshal(orEmpty(c.Settings))
+	if err != nil {
+		return store.Connector{}, fmt.Errorf("connectors: settings of %s: %w", c.ID, err)
+	}
+	private, err := json.Marshal(orEmpty(c.PrivateSettings))
+	if err != nil {
+		return store.Connector{}, fmt.Errorf("connectors: private_settings of %s: %w", c.ID, err)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return store.Connector{}, fmt.Errorf("connectors: %s: %w", c.ID, err)
+	}
+	digest := sha256.Sum256(text)
+	return store.Connector{
+		ID: c.ID, Organization: strings.ToLower(c.Organization), Secret: c.Secret,
+		Settings: settings, PrivateSettings: private, ConfigDigest: hex.EncodeToString(digest[:]),
+	}, nil
+}
+
+func orEmpty(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }

@@ -120,3 +120,10 @@ func (c *cluster) count(call string, live int) {
 		}
 	}
 }
+
+// dueOffer is an offer of any node that is to be sent to this node's streams.
+type dueOffer struct {
+	connector, call string
+	trace           string // its carrier; empty: it is not traced
+	offer           store.Offer
+}

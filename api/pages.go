@@ -3,12 +3,9 @@ package api
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -16,16 +13,6 @@ import (
 	"hullbeam/store"
 	"hullbeam/stream"
 )
-
-// pageView is what a page tells of being looked at (docs/protocol.md).
-type pageView struct {
-	URL       string `json:"url"`
-	Title     string `json:"title"`
-	Referrer  string `json:"referrer"`
-	LocalTime string `json:"local_time"`
-	Tab       string `json:"tab"`
-	View      string `json:"view"`
-}
 
 // pageRequest is what a page posts when it is looked at, or left.
 type pageRequest struct {
@@ -37,72 +24,9 @@ type pageRequest struct {
 	view         pageView // whose members are beside these
 }
 
-// What a page view may have, in bytes; of an address also as it is kept: what is not ASCII
-// is three times as long then, and comes from no browser.
-const (
-	maxPageURL = 4096
-	maxTitle   = 1024
-	maxViewID  = 64
-)
-
 // maxPersonalized bounds the time that a page reports. What is longer is not counted: nobody
 // has waited so long. The tab is left all the same.
 const maxPersonalized = 10 * time.Minute
-
-// check reports what is wrong with a page view of an origin.
-func (p *pageView) check(origin string) error {
-	u, err := url.Parse(p.URL)
-	switch {
-	case len(p.URL) > maxPageURL || len(bare(p.URL)) > maxPageURL || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return wrong("/url", fmt.Sprintf("must be an http or https URL of at most %d bytes", maxPageURL))
-	case originOf(u) != strings.ToLower(origin):
-		return wrong("/url", "must be of the token's origin")
-	case len(p.Title) > maxTitle:
-		return wrong("/title", fmt.Sprintf("is longer than %d bytes", maxTitle))
-	case len(p.Referrer) > maxPageURL || len(bare(p.Referrer)) > maxPageURL:
-		return wrong("/referrer", fmt.Sprintf("is longer than %d bytes", maxPageURL))
-	}
-	if p.LocalTime != "" {
-		if _, err := time.Parse(time.RFC3339, p.LocalTime); err != nil || len(p.LocalTime) > maxViewID {
-			return wrong("/local_time", "must be RFC 3339, with an offset")
-		}
-	}
-	return p.checkIDs()
-}
-
-// checkIDs is what also holds for a page that is left.
-func (p *pageView) checkIDs() error {
-	for _, id := range []struct{ name, value string }{{"tab", p.Tab}, {"view", p.View}} {
-		if id.value != "" && !saneID(id.value) {
-			return wrong("/"+id.name, fmt.Sprintf("must be at most %d of A-Za-z0-9._-", maxViewID))
-		}
-	}
-	return nil
-}
-
-func wrong(pointer, detail string) *problem {
-	return newProblem("invalid_request", "A value cannot be used.").at(pointer, detail)
-}
-
-// originOf is the origin of a page, as its browser sends it.
-func originOf(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	switch port := ":" + u.Port(); {
-	case u.Scheme == "https" && port == ":443", u.Scheme == "http" && port == ":80":
-		host = strings.TrimSuffix(host, port)
-	}
-	return u.Scheme + "://" + host
-}
-
-// bare is an address without what may say more of a visitor than where they are: its
-// query, its fragment, and its user. "" for what is no web page.
-func bare(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return ""
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
-}
 
 func (s *Server) postPage(c *gin.Context) {
 	if err := s.page(c); err != nil {
@@ -171,19 +95,6 @@ func parsePage(body []byte) (*pageRequest, error) {
 		return nil, err
 	}
 	return req, decode(body, "invalid_request", &req.view)
-}
-
-// visitGrant reads a token that need not open a stream any more.
-func (s *Server) visitGrant(c *gin.Context, token string) (stream.Grant, *connector, error) {
-	g, err := s.tokens.OpenGrant(token)
-	if err != nil {
-		return g, nil, err
-	}
-	if !s.now().Before(g.Issued.Add(s.cfg.Stream.VisitWindow)) {
-		return g, nil, newProblem("token_expired", "Ask for a new token.")
-	}
-	conn, err := s.grantor(c, g)
-	return g, conn, err
 }
 
 // pageOfToken takes the page view that a token request is, if the page tells where it
@@ -257,27 +168,6 @@ func (s *Server) countView(result string, err error) {
 		result = "invalid"
 	}
 	s.metrics.pageViews.WithLabelValues(result).Inc()
-}
-
-// shown leaves out of a text what has no look of its own: controls, and what has other
-// characters run the other way, with which a text shows as another one.
-func shown(r rune) rune {
-	if unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' {
-		return -1
-	}
-	return r
-}
-
-// event is the page view as Hull is told it.
-func (p *pageView) event(key viewKey) hull.Event {
-	properties := map[string]any{}
-	if title := strings.Map(shown, p.Title); title != "" {
-		properties["title"] = title
-	}
-	if p.LocalTime != "" {
-		properties["local_time"] = p.LocalTime
-	}
-	return hull.Event{Name: "page", ID: key.eventID(), URL: bare(p.URL), Referrer: bare(p.Referrer), Properties: properties}
 }
 
 // about says whom Hull is told of, and as whom. ok is false when it is to be told

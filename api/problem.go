@@ -80,6 +80,11 @@ func newProblem(code, detail string) *problem {
 	panic("no such problem: " + code)
 }
 
+// wrong is the problem of one value of a request. Without a pointer it is in the query.
+func wrong(pointer, detail string) *problem {
+	return newProblem("invalid_request", "A value cannot be used.").at(pointer, detail)
+}
+
 func (p *problem) Error() string { return p.Code + ": " + p.Detail }
 
 func (p *problem) at(pointer, detail string) *problem {

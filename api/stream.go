@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -102,109 +100,6 @@ func openFailed(err error) stream.Reason {
 	return stream.ReasonError
 }
 
-// visit is what ends with a stream: the places that it takes, what the node
-// follows for it, and its look-up.
-type visit struct {
-	server             *Server
-	address, connector string
-	visitor            string
-	served             served
-	sub                *stream.Subscriber                 // nil: it could not be opened
-	watched            bool                               // somebody looks at the page: it is no program
-	lookup             atomic.Pointer[context.CancelFunc] // nil: none is under way
-}
-
-// Follows implements stream.Owner.
-func (v *visit) Follows(sub *stream.Subscriber, user string, rank int) {
-	if v.watched {
-		v.server.presence.follows(v.connector, sub.Visitor(), user)
-	}
-	if c := v.server.cluster; c != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.serveLocked(v.connector, &v.served, sub, user, rank, true)
-	}
-}
-
-// Ended implements stream.Owner.
-func (v *visit) Ended(stream.Reason) {
-	v.server.giveBack(v)
-	if v.watched && v.sub != nil {
-		v.server.presence.closed(v.connector, v.sub)
-	}
-	if c := v.server.cluster; c != nil {
-		c.leave(v.connector, &v.served)
-	}
-	if cancel := v.lookup.Load(); cancel != nil {
-		(*cancel)()
-	}
-}
-
-// openGrant reads the token, which the query carries since an EventSource can
-// set no header. The token is bound to the origin of the page that got it.
-func (s *Server) openGrant(c *gin.Context) (stream.Grant, *connector, error) {
-	token := c.Query("token")
-	if token == "" {
-		token = bearer(c)
-	}
-	g, err := s.tokens.OpenGrant(token)
-	if err != nil {
-		return g, nil, err
-	}
-	if !s.now().Before(g.Expires) {
-		return g, nil, newProblem("token_expired", "Ask for a new token.")
-	}
-	s.track(connectionCheck)
-	conn, err := s.grantor(c, g)
-	return g, conn, err
-}
-
-// grantor is the connector of a grant, if the page that asks may use both.
-func (s *Server) grantor(c *gin.Context, g stream.Grant) (*connector, error) {
-	if origin := pageOrigin(c.Request); origin != "" && origin != g.Origin {
-		return nil, newProblem("origin_not_allowed", "The token was made for another origin.")
-	}
-	conn, err := s.connectors.find(c.Request.Context(), g.Connector)
-	if errors.Is(err, errUnknownConnector) {
-		return nil, newProblem("token_invalid", "Its connector is not there any more.")
-	} else if err != nil {
-		return nil, err
-	}
-	if !conn.current().AllowsOrigin(g.Origin) {
-		return nil, newProblem("origin_not_allowed", "The connector's whitelisted domains do not have this origin any more.")
-	}
-	if conn.revoked.refuses(g) {
-		return nil, newProblem("token_invalid", "It was revoked: ask for a new token.")
-	}
-	if !s.counts(conn, grantProof(g)) {
-		return nil, newProblem("token_invalid", "What it was given for does not count as proof any more: ask for a new token.")
-	}
-	return conn, nil
-}
-
-// grantProof yields the topics of a grant, and whether each is signed.
-func grantProof(g stream.Grant) iter.Seq2[string, bool] {
-	return func(yield func(string, bool) bool) {
-		for _, t := range g.Topics {
-			if !yield(t.Name, t.Signed) {
-				return
-			}
-		}
-	}
-}
-
-// counts tells whether all that was proven would still count: settings may ask for more
-// than they did.
-func (s *Server) counts(conn *connector, proven iter.Seq2[string, bool]) bool {
-	policy := s.policy(conn.id, conn.current())
-	for name, signed := range proven {
-		if topic, err := hull.ParseTopic(name); err != nil || !policy.Counts(topic, signed) {
-			return false
-		}
-	}
-	return true
-}
-
 // subscribe admits a stream and enters it into the index.
 func (s *Server) subscribe(v *visit, g stream.Grant, last stream.ID) (*stream.Subscriber, error) {
 	if err := s.takePlaces(v); err != nil {
@@ -225,42 +120,6 @@ func (s *Server) subscribe(v *visit, g stream.Grant, last stream.ID) (*stream.Su
 		s.presence.opened(v.connector, sub, last)
 	}
 	return sub, nil
-}
-
-// takePlaces takes the places of a stream, all or none.
-func (s *Server) takePlaces(v *visit) error {
-	all := s.placesOf(v)
-	for i, p := range all {
-		if p.of.take(p.key) {
-			continue
-		}
-		for _, taken := range all[:i] {
-			taken.of.giveBack(taken.key)
-		}
-		return s.over(p.limit, "unavailable", "Too many streams of this "+p.whose+".").shed()
-	}
-	return nil
-}
-
-func (s *Server) giveBack(v *visit) {
-	for _, p := range s.placesOf(v) {
-		p.of.giveBack(p.key)
-	}
-}
-
-// place is one of those that a stream takes.
-type place struct {
-	of         *places
-	key, whose string
-	limit      limit
-}
-
-func (s *Server) placesOf(v *visit) [3]place {
-	return [3]place{
-		{s.addressStreams, v.address, "address", limitStreamsPerAddress},
-		{s.visitorPlaces, v.visitor, "visitor", limitStreamsPerVisitor},
-		{s.connectorStreams, v.connector, "connector", limitStreamsPerConn},
-	}
 }
 
 // tellSnapshot tells a new stream what is cached of its user, unless the page
@@ -349,14 +208,4 @@ func cacheMiss(g stream.Grant) *stream.Event {
 		Claims    hull.Claims `json:"claims"`
 	}{g.Connector, hull.ClaimsOf(provenTopics(g))})
 	return mustEvent(stream.Fields{Type: "cache.miss", Data: data})
-}
-
-func provenTopics(g stream.Grant) []hull.Topic {
-	topics := make([]hull.Topic, 0, len(g.Topics))
-	for _, t := range g.Topics {
-		if topic, err := hull.ParseTopic(t.Name); err == nil {
-			topics = append(topics, topic)
-		}
-	}
-	return topics
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,65 +14,13 @@ import (
 	"hullbeam/store"
 )
 
-// listing is a part of a list, as operators get it.
-type listing struct {
-	Items any    `json:"items"`
-	Next  string `json:"next_cursor,omitempty"`
-}
-
-const (
-	defaultListed = 50
-	maxListed     = 500
-)
-
-// list answers a part of a connector's list, which read returns.
-func (s *Server) list(c *gin.Context, read func(ctx context.Context, conn *connector, cursor string, limit int) (items any, next string, err error)) {
-	limit, err := listLimit(c)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	conn, err := s.connectors.get(c.Request.Context(), c.Param("connector"))
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	items, next, err := read(c.Request.Context(), conn, c.Query("cursor"), limit)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, listing{items, next})
-}
-
-func listLimit(c *gin.Context) (int, error) {
-	text := c.Query("limit")
-	if text == "" {
-		return defaultListed, nil
-	}
-	limit, err := strconv.Atoi(text)
-	if err != nil || limit < 1 || limit > maxListed {
-		return 0, newProblem("invalid_request", "A value cannot be used.").at("", fmt.Sprintf("limit is 1 to %d", maxListed))
-	}
-	return limit, nil
-}
-
-// orNotFound is the problem not_found for store.ErrNotFound.
-func orNotFound(err error, detail string) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return newProblem("not_found", detail)
-	}
-	return err
-}
-
 // getVisitors lists a connector's visitors: those who are there, or all who are remembered.
 func (s *Server) getVisitors(c *gin.Context) {
 	filter, err := readVisitorFilter(c)
 	live := false
 	if text := c.Query("live"); err == nil && text != "" {
 		if live, err = strconv.ParseBool(text); err != nil {
-			err = newProblem("invalid_request", "A value cannot be used.").at("", "live is true or false")
+			err = wrong("", "live is true or false")
 		}
 	}
 	if err != nil {
@@ -93,7 +40,7 @@ func readVisitorFilter(c *gin.Context) (f visitorFilter, err error) {
 	if text := c.Query("page"); text != "" {
 		g, err := parseGlob(text)
 		if err != nil {
-			return f, newProblem("invalid_request", "A value cannot be used.").at("", "page "+err.Error())
+			return f, wrong("", "page "+err.Error())
 		}
 		f.page = &g
 	}
@@ -254,86 +201,6 @@ func (s *Server) getVisitor(c *gin.Context) {
 	if err != nil {
 		s.fail(c, err)
 		return
-	}
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, item)
-}
-
-// viewItem is a page that a person looked at.
-type viewItem struct {
-	View    string `json:"view"`
-	Visitor string `json:"visitor"`
-	pageItem
-	Session string `json:"session"`
-}
-
-// getPages lists what the person whom a visitor is has looked at.
-func (s *Server) getPages(c *gin.Context) {
-	s.list(c, func(ctx context.Context, conn *connector, cursor string, limit int) (any, string, error) {
-		_, who, err := s.knownVisitor(ctx, conn, c.Param("visitor"))
-		if err != nil {
-			return nil, "", err
-		}
-		views, next, err := s.store.Pages(ctx, conn.id, who, cursor, limit)
-		items := make([]viewItem, len(views))
-		for i, v := range views {
-			items[i] = viewItem{v.ID, v.Visitor, pageItem{v.URL, v.Title, v.Referrer, moment{v.At}, v.LocalTime}, v.Session}
-		}
-		return items, next, err
-	})
-}
-
-// mostCounted is how many pages a summary has.
-const mostCounted = 50
-
-// summaryItem is what a person has looked at, in numbers.
-type summaryItem struct {
-	Views    int         `json:"views"`
-	Sessions int         `json:"sessions"`
-	First    *moment     `json:"first,omitempty"`
-	Last     *moment     `json:"last,omitempty"`
-	Pages    []pageCount `json:"pages"`
-	Days     []dayCount  `json:"days"`
-}
-
-// pageCount is a store.PageCount.
-type pageCount struct {
-	URL   string `json:"url"`
-	Title string `json:"title"`
-	Views int    `json:"views"`
-	Last  moment `json:"last"`
-}
-
-// dayCount is a store.DayCount.
-type dayCount struct {
-	Day   string `json:"day"`
-	Views int    `json:"views"`
-}
-
-// getPageSummary answers it in numbers.
-func (s *Server) getPageSummary(c *gin.Context) {
-	ctx := c.Request.Context()
-	conn, err := s.connectors.get(ctx, c.Param("connector"))
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	_, who, err := s.knownVisitor(ctx, conn, c.Param("visitor"))
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	sum, err := s.store.PageSummary(ctx, conn.id, who, mostCounted)
-	if err != nil {
-		s.fail(c, fmt.Errorf("reading what a person has looked at: %w", err))
-		return
-	}
-	item := summaryItem{Views: sum.Views, Sessions: sum.Sessions, First: momentOf(sum.First), Last: momentOf(sum.Last), Pages: []pageCount{}, Days: []dayCount{}}
-	for _, p := range sum.Pages {
-		item.Pages = append(item.Pages, pageCount{p.URL, p.Title, p.Views, moment{p.Last}})
-	}
-	for _, d := range sum.Days {
-		item.Days = append(item.Days, dayCount(d))
 	}
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, item)

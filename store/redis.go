@@ -134,6 +134,17 @@ func (s *Redis) do(ctx context.Context, doing string, send func(context.Context)
 	return s.failed(ctx, doing, send(limited))
 }
 
+// batch sends what add adds, in one round trip. It fails when any of that does.
+func (s *Redis) batch(ctx context.Context, doing string, add func(redis.Pipeliner)) error {
+	return s.do(ctx, doing, func(ctx context.Context) error {
+		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			add(p)
+			return nil
+		})
+		return err
+	})
+}
+
 // failed says what was being done when err happened, and marks it as
 // ErrUnavailable when it makes sense to try again later.
 func (s *Redis) failed(ctx context.Context, doing string, err error) error {

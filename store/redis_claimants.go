@@ -18,16 +18,7 @@ func (c RedisConfig) claimantKey(connectorID, topic string) string {
 // Claimants implements [Claimants].
 func (s *Redis) Claimants(ctx context.Context, connectorID string, topics []string) (map[string]Claimant, error) {
 	const doing = "looking for claimants"
-	leave, err := s.enter(ctx, doing)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	keys := make([]string, len(topics))
-	for i, topic := range topics {
-		keys[i] = s.cfg.claimantKey(connectorID, topic)
-	}
-	values, err := s.get(ctx, doing, keys)
+	values, err := s.readKeys(ctx, doing, keysOfTopics(s.cfg.claimantKey, connectorID, topics))
 	if err != nil {
 		return nil, err
 	}
@@ -52,43 +43,16 @@ func (s *Redis) PutClaimants(ctx context.Context, connectorID string, claimants 
 			topics = append(topics, topic)
 		}
 	}
-	return s.eachClaimant(ctx, "noting claimants", connectorID, topics, func(p redis.Pipeliner, topic, key string) {
-		claimant := claimants[topic]
+	keys := keysOfTopics(s.cfg.claimantKey, connectorID, topics)
+	return s.writeKeys(ctx, "noting claimants", keys, func(p redis.Pipeliner, i int) {
+		claimant := claimants[topics[i]]
 		life := max(claimant.At.Add(ClaimantLife).Sub(now).Round(time.Millisecond), time.Millisecond)
-		p.Set(ctx, key, claimant.encode(), life)
+		p.Set(ctx, keys[i], claimant.encode(), life)
 	})
 }
 
 // ForgetClaimants implements [Claimants].
 func (s *Redis) ForgetClaimants(ctx context.Context, connectorID string, topics []string) error {
-	return s.eachClaimant(ctx, "forgetting claimants", connectorID, topics, func(p redis.Pipeliner, _, key string) { p.Del(ctx, key) })
-}
-
-// eachClaimant sends what add adds for each of the topics, in one pipeline.
-func (s *Redis) eachClaimant(ctx context.Context, doing, connectorID string, topics []string, add func(p redis.Pipeliner, topic, key string)) error {
-	leave, err := s.enter(ctx, doing)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	if len(topics) == 0 {
-		return nil
-	}
-	keys := make([]string, len(topics))
-	for i, topic := range topics {
-		keys[i] = s.cfg.claimantKey(connectorID, topic)
-	}
-	err = s.do(ctx, doing, func(ctx context.Context) error {
-		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, topic := range topics {
-				add(p, topic, keys[i])
-			}
-			return nil
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.replicated(ctx, doing, keys)
+	keys := keysOfTopics(s.cfg.claimantKey, connectorID, topics)
+	return s.writeKeys(ctx, "forgetting claimants", keys, func(p redis.Pipeliner, i int) { p.Del(ctx, keys[i]) })
 }

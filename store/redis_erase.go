@@ -73,17 +73,13 @@ func (s *Redis) erase(ctx context.Context, doing, connectorID string, of Person)
 // unlist takes visitors from the list of their user, and those that were erased from the
 // list of the recent ones.
 func (s *Redis) unlist(ctx context.Context, doing, connectorID, userID string, visitors, erased []string) error {
-	return s.do(ctx, doing, func(ctx context.Context) error {
-		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, id := range visitors {
-				p.ZRem(ctx, s.cfg.personKey(connectorID, userID), id)
-			}
-			for _, id := range erased {
-				p.ZRem(ctx, s.cfg.recentOf(connectorID, id), id)
-			}
-			return nil
-		})
-		return err
+	return s.batch(ctx, doing, func(p redis.Pipeliner) {
+		for _, id := range visitors {
+			p.ZRem(ctx, s.cfg.personKey(connectorID, userID), id)
+		}
+		for _, id := range erased {
+			p.ZRem(ctx, s.cfg.recentOf(connectorID, id), id)
+		}
 	})
 }
 
@@ -120,14 +116,10 @@ func (s *Redis) eraseOffers(ctx context.Context, doing, connectorID string, name
 
 // unlink deletes keys, wherever they are.
 func (s *Redis) unlink(ctx context.Context, doing string, keys []string) error {
-	return s.do(ctx, doing, func(ctx context.Context) error {
-		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, key := range keys {
-				p.Unlink(ctx, key)
-			}
-			return nil
-		})
-		return err
+	return s.batch(ctx, doing, func(p redis.Pipeliner) {
+		for _, key := range keys {
+			p.Unlink(ctx, key)
+		}
 	})
 }
 

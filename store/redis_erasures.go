@@ -25,55 +25,24 @@ func (s *Redis) Bury(ctx context.Context, connectorID string, topics []string, a
 	if err != nil {
 		return err
 	}
-	return s.eachBuried(ctx, "noting an erasure", connectorID, topics, func(p redis.Pipeliner, i int, key string) {
+	keys := keysOfTopics(s.cfg.buriedKey, connectorID, topics)
+	return s.writeKeys(ctx, "noting an erasure", keys, func(p redis.Pipeliner, i int) {
 		if at.After(before[i]) {
-			p.Set(ctx, key, at.UnixMicro(), life)
+			p.Set(ctx, keys[i], at.UnixMicro(), life)
 		}
 	})
 }
 
 // Lift implements [Erasures].
 func (s *Redis) Lift(ctx context.Context, connectorID string, topics []string) error {
-	return s.eachBuried(ctx, "lifting an erasure", connectorID, topics, func(p redis.Pipeliner, _ int, key string) { p.Del(ctx, key) })
-}
-
-// eachBuried sends what add adds for each of the topics, in one pipeline.
-func (s *Redis) eachBuried(ctx context.Context, doing, connectorID string, topics []string, add func(p redis.Pipeliner, i int, key string)) error {
-	leave, err := s.enter(ctx, doing)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	var keys []string
-	err = s.do(ctx, doing, func(ctx context.Context) error {
-		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, topic := range topics {
-				keys = append(keys, s.cfg.buriedKey(connectorID, topic))
-				add(p, i, keys[i])
-			}
-			return nil
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.replicated(ctx, doing, keys)
+	keys := keysOfTopics(s.cfg.buriedKey, connectorID, topics)
+	return s.writeKeys(ctx, "lifting an erasure", keys, func(p redis.Pipeliner, i int) { p.Del(ctx, keys[i]) })
 }
 
 // Buried implements [Erasures].
 func (s *Redis) Buried(ctx context.Context, connectorID string, topics []string) ([]time.Time, error) {
 	const doing = "looking for erasures"
-	leave, err := s.enter(ctx, doing)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	keys := make([]string, len(topics))
-	for i, topic := range topics {
-		keys[i] = s.cfg.buriedKey(connectorID, topic)
-	}
-	values, err := s.get(ctx, doing, keys)
+	values, err := s.readKeys(ctx, doing, keysOfTopics(s.cfg.buriedKey, connectorID, topics))
 	if err != nil {
 		return nil, err
 	}

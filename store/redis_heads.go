@@ -40,14 +40,10 @@ func (s *Redis) Heads(ctx context.Context, connectorID string, userIDs []string)
 	heads := make([]Head, 0, len(userIDs))
 	for ids := range slices.Chunk(userIDs, 10*readAtOnce) {
 		cmds := make([]*redis.StringCmd, len(ids))
-		err := s.do(ctx, doing, func(ctx context.Context) error {
-			_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-				for i, id := range ids {
-					cmds[i] = p.GetRange(ctx, s.cfg.userKey(connectorID, id), 0, redisRecordHead-1)
-				}
-				return nil
-			})
-			return err
+		err := s.batch(ctx, doing, func(p redis.Pipeliner) {
+			for i, id := range ids {
+				cmds[i] = p.GetRange(ctx, s.cfg.userKey(connectorID, id), 0, redisRecordHead-1)
+			}
 		})
 		if err != nil {
 			return nil, err

@@ -1,10 +1,7 @@
 package stream
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"iter"
 	"math/rand/v2"
@@ -21,28 +18,6 @@ var (
 	// ErrDraining is returned when the node is stopping.
 	ErrDraining = errors.New("the node is stopping")
 )
-
-// Reason is why a stream ended. The set is closed: it is a metric's label.
-type Reason string
-
-// The reasons, with what the page is told in its close event; of the last three
-// it is told nothing, since nobody is there to hear it.
-const (
-	ReasonMaxAge   Reason = "max_age"            // the page opens a new one
-	ReasonDrain    Reason = "shutting_down"      // the node stops
-	ReasonOrigin   Reason = "origin_not_allowed" // the connector's domains changed
-	ReasonIdentity Reason = "identity_changed"   // its topics lead elsewhere now
-	ReasonRevoked  Reason = "revoked"            // it must not go on with its token
-	ReasonBehind   Reason = "behind"             // more offers waited for it than may
-	ReasonGone     Reason = "client_gone"
-	ReasonSlow     Reason = "write_timeout"
-	ReasonError    Reason = "write_error"
-)
-
-// Reasons lists them all.
-var Reasons = []Reason{ReasonMaxAge, ReasonDrain, ReasonOrigin, ReasonIdentity, ReasonRevoked, ReasonBehind, ReasonGone, ReasonSlow, ReasonError}
-
-const shardCount = 64 // a power of two
 
 // Broker leads publications to the subscribers of their topics.
 type Broker struct {
@@ -86,43 +61,6 @@ func (OnEnd) Follows(*Subscriber, string, int) {}
 
 // Ended implements [Owner].
 func (f OnEnd) Ended(r Reason) { f(r) }
-
-// shard holds the lists of the topics that hash to it.
-type shard struct {
-	mu     sync.RWMutex
-	topics map[key]list
-}
-
-// key is a topic of a connector. In the index its text is that of the stream
-// that brought it, so that it takes no memory of its own.
-type key struct {
-	connector *connector
-	topic     string
-}
-
-// list are the subscribers of a topic. Most have one, which stands in the map.
-type list struct {
-	first entry
-	more  *[]entry // nil: none
-}
-
-// entry is a subscriber in a topic's list, with the topic's number there.
-type entry struct {
-	sub  *Subscriber
-	rank int32
-}
-
-func (l list) len() int {
-	switch {
-	case l.first.sub == nil:
-		return 0
-	case l.more == nil:
-		return 1
-	}
-	return 1 + len(*l.more)
-}
-
-func (l list) at(i int) *entry { return &(*l.more)[i-1] } // i is above 0
 
 // New makes a broker. farewell makes the event that tells a page that a user it
 // was shown is followed no more; it is called with locks held and must not call
@@ -323,22 +261,6 @@ func (b *Broker) Send(subs []*Subscriber, e *Event) int {
 	return taken
 }
 
-func (b *Broker) each(k key, do func(entry)) {
-	sh := b.shard(k)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	l := sh.topics[k]
-	if l.first.sub == nil {
-		return
-	}
-	do(l.first)
-	if l.more != nil {
-		for _, e := range *l.more {
-			do(e)
-		}
-	}
-}
-
 // SubscribersOf returns the open streams of a topic as they are now.
 func (b *Broker) SubscribersOf(connector, topic string) (subs []*Subscriber) {
 	if c := b.connector(connector); c != nil {
@@ -356,54 +278,6 @@ func (b *Broker) Subscribers(connector string) []*Subscriber {
 	}
 	return nil
 }
-
-// Drain ends every stream and admits no new one. The ends are spread over
-// Config.Drain when there are many, and the pages are told to come back within
-// it, so that the next node does not get all of them at once. It returns when
-// the last stream has ended, or with ctx's error.
-func (b *Broker) Drain(ctx context.Context) error {
-	b.draining.Store(true)
-	all := b.all()
-	// A hundred a second is no storm: a node with few streams stops at once.
-	window := min(b.cfg.Drain, time.Duration(len(all))*10*time.Millisecond)
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	const steps = 100
-	for i := range steps {
-		for _, s := range all[len(all)*i/steps : len(all)*(i+1)/steps] {
-			s.End(ReasonDrain, time.Duration(rand.Int64N(int64(window)+1)))
-		}
-		pause.Reset(window / steps)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return fmt.Errorf("draining %d streams: %w", b.Streams(), context.Cause(ctx))
-		}
-	}
-	if b.count.Load() == 0 {
-		b.setEmpty()
-	}
-	select {
-	case <-b.empty:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("draining %d streams: %w", b.Streams(), context.Cause(ctx))
-	}
-}
-
-func (b *Broker) all() []*Subscriber {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var all []*Subscriber
-	for _, c := range b.connectors {
-		all = append(all, c.subs...)
-	}
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all
-}
-
-// Draining tells that the node is stopping.
-func (b *Broker) Draining() bool { return b.draining.Load() }
 
 // Reaches tells whether any stream has one of the topics, so that nothing need
 // be encoded when nobody listens.
@@ -428,66 +302,4 @@ func (b *Broker) Reaches(connector string, topics []string) bool {
 // Retry draws a reconnection time for one stream.
 func (b *Broker) Retry() time.Duration {
 	return b.cfg.Retry/2 + time.Duration(rand.Int64N(int64(b.cfg.Retry)))
-}
-
-func (b *Broker) shard(k key) *shard {
-	return &b.shards[maphash.String(b.seed, k.topic)&(shardCount-1)]
-}
-
-// insert puts s into the list of its topic number rank.
-func (b *Broker) insert(s *Subscriber, rank int) {
-	k, e := key{s.index, s.topics[rank].topic}, entry{s, int32(rank)}
-	sh := b.shard(k)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	l := sh.topics[k]
-	s.topics[rank].at = int32(l.len())
-	switch {
-	case l.first.sub == nil:
-		l.first = e
-	case l.more == nil:
-		l.more = &[]entry{e}
-	default:
-		*l.more = append(*l.more, e)
-		return
-	}
-	sh.topics[k] = l
-}
-
-// remove takes s out of it: the last one takes its place.
-func (b *Broker) remove(s *Subscriber, rank int) {
-	k := key{s.index, s.topics[rank].topic}
-	sh := b.shard(k)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	l, i := sh.topics[k], s.topics[rank].at
-	n := l.len()
-	if n == 1 {
-		delete(sh.topics, k)
-		return
-	}
-	last := *l.at(n - 1)
-	last.sub.topics[last.rank].at = i
-	if i > 0 {
-		*l.at(int(i)) = last
-	} else {
-		l.first = last
-	}
-	*l.at(n - 1) = entry{}
-	if *l.more = (*l.more)[:n-2]; n == 2 {
-		l.more = nil
-	}
-	// The key's text goes with the stream that brought it.
-	delete(sh.topics, k)
-	sh.topics[key{s.index, l.first.sub.topics[l.first.rank].topic}] = l
-}
-
-// CloseEvent tells who reads an event stream why it ends, and when to come back.
-func CloseEvent(reason Reason, reconnectIn time.Duration) *Event {
-	data, _ := json.Marshal(struct {
-		Message     Reason `json:"message"`
-		ReconnectIn int64  `json:"reconnect_in_ms"`
-	}{reason, reconnectIn.Milliseconds()})
-	e, _ := NewEvent(Fields{Type: "close", Data: data}) // a constant type and compact JSON
-	return e
 }
