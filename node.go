@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -185,6 +186,9 @@ func (n *node) warn() {
 	}
 	if n.cfg.PublicURL == "" {
 		n.log.Warn("public_url is not set: each page is told the address that it asked")
+	}
+	if strings.HasPrefix(n.cfg.RedisURL, "rediss") && !n.cfg.Redis.VerifyTLS {
+		n.log.Warn("redis.verify_tls is off: whoever stands between this node and Redis can read every user and change every page")
 	}
 	if !n.cfg.Hull.VerifySignatures {
 		n.log.Warn("hull.verify_signatures is off: notifications are believed unsigned")

@@ -146,6 +146,7 @@ func newTracing(ctx context.Context, c TracingConfig, log *slog.Logger) (*tracin
 		Name: "hullbeam_trace_spans_total",
 		Help: "Spans of traced requests, by result: exported, dropped (tracing.queue was full), failed (the collector did not take them).",
 	}, []string{"result"})}
+	// The library has one for the whole process: of several nodes in it the last has it.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Debug("tracing", "error", err) }))
 	t.provider = sdktrace.NewTracerProvider(
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.SampleRatio))),

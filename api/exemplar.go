@@ -18,7 +18,7 @@ func identified(c *gin.Context) context.Context {
 
 // exemplarOf says in metrics which request something came from: by its trace, when there is one. nil: none is known.
 func exemplarOf(ctx context.Context) prometheus.Labels {
-	if id := TraceID(ctx); id != "" {
+	if id := traceID(ctx); id != "" {
 		return prometheus.Labels{"trace_id": id}
 	}
 	if id, _ := ctx.Value(requestIDContext{}).(string); id != "" {

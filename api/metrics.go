@@ -56,7 +56,7 @@ func newMetrics() *metrics {
 			"Users looked up in Hull for a stream about which nothing was cached, by result: found, not_found, foreign (no identity of the report is proven), erased (lately, so that they are not brought back), failed.",
 			"result", "found", "not_found", "foreign", "erased", "failed"),
 		snapshots: counters("hullbeam_snapshots_total",
-			"Streams opened, by what their page was told of the cached user: sent, seen (its Last-Event-ID is current), private, too_large, miss (nothing cached), away (Redis is: it is told later).",
+			"What streams were told of the cached user, counted when they are opened, again when Redis is back (away), and when a look-up has found something newer, by result: sent, seen (its Last-Event-ID is current), private, too_large, miss (nothing cached), away (Redis is: it is told later).",
 			"result", "sent", toldSeen, "private", "too_large", toldMiss, toldAway),
 		restored: counter("hullbeam_restored_users_total",
 			"Users that Redis had lost and this node has written back."),

@@ -33,8 +33,8 @@ const (
 	attrPersons    = attribute.Key("hullbeam.persons")
 )
 
-// TraceID is that of the trace that ctx belongs to, in hex; "": it is not traced.
-func TraceID(ctx context.Context) string {
+// traceID is that of the trace that ctx belongs to, in hex; "": it is not traced.
+func traceID(ctx context.Context) string {
 	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 		return span.TraceID().String()
 	}
@@ -110,7 +110,7 @@ func annotate(ctx context.Context, attributes ...attribute.KeyValue) {
 // carrier is what goes over the bus with what is traced: the traceparent and the request's id.
 // "": it is not traced.
 func carrier(ctx context.Context) string {
-	if TraceID(ctx) == "" {
+	if traceID(ctx) == "" {
 		return ""
 	}
 	fields := propagation.MapCarrier{}
@@ -130,7 +130,7 @@ func (s *Server) received(carried, name string) (context.Context, trace.Span) {
 	}
 	parent, id, _ := strings.Cut(carried, " ")
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: parent})
-	if TraceID(ctx) == "" {
+	if traceID(ctx) == "" {
 		return ctx, noSpan // it is damaged
 	}
 	if !saneID(id) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How the code reads: format, vet, modern idioms, staticcheck, gosec and the like; and the snippet and the
-# admin pages: their types, and that what is embedded is what the sources make; and the files of packages.
-# admin pages: their types, and that what is embedded is what the sources make; the API's description.
+# How the code reads: format, vet, modern idioms, staticcheck, gosec and the like; the snippet and the admin
+# pages: their types, and that what is embedded is what the sources make; the dashboard, the files of
+# packages, and the API's description.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unformatted=$(gofmt -l .)

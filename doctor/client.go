@@ -43,8 +43,7 @@ type answer struct {
 	status int
 	proto  string
 	header http.Header
-	body   []byte
-	whole  bool      // the body ended in time, and is not longer than maxBody
+	body   []byte    // what came of it in time, maxBody at most
 	local  string    // our address of the connection, host:port
 	sent   time.Time // when the request was
 	came   time.Time // when the head was there
@@ -99,9 +98,7 @@ func (x *examination) ask(ctx context.Context, r request) answer {
 		return a
 	}
 	defer res.Body.Close()
-	var err error
-	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxBody+1))
-	a.whole = err == nil && len(a.body) <= maxBody
+	a.body, _ = io.ReadAll(io.LimitReader(res.Body, maxBody))
 	return a
 }
 

@@ -109,7 +109,11 @@ func (x *examination) checkDescriptors(ctx context.Context) verdict {
 		return unchecked("/metrics does not say process_max_fds")
 	case limit < needed:
 		return fail(change, "the process may have %.0f file descriptors: a stream takes one, and %.0f are open", limit, streams)
-	case streams > 0.8*limit || most > 0 && streams > 0.8*most:
+	}
+	if most == 0 || most > limit { // there is no other bound
+		most = limit
+	}
+	if streams > 0.8*most {
 		return warn(change+" or config.yaml: stream.max_streams", "%.0f streams are open of %.0f, with %.0f file descriptors", streams, most, limit)
 	}
 	return ok("the process may have %.0f file descriptors, %.0f streams are open", limit, streams)

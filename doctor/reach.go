@@ -122,7 +122,7 @@ const skew = 30 * time.Second
 
 func (x *examination) checkClock(context.Context) verdict {
 	a := x.arrival()
-	far, proxy, err := apart(a.answer, a.header.Get("Date"), http.TimeFormat)
+	far, exact, err := apart(a.answer, a.header.Get("Date"), http.TimeFormat)
 	what := "the server's clock"
 	if x.cfg.AdminKey != "" && x.diagnosis().failed == "" { // the node's own, which a proxy does not write
 		if node, _, err2 := apart(x.diagnosis().answer, x.diagnosis().Time, time.RFC3339); err2 == nil && node.Abs() > skew {
@@ -138,7 +138,7 @@ func (x *examination) checkClock(context.Context) verdict {
 	case far.Abs() > skew:
 		return fail("on both machines: timedatectl set-ntp true (or chrony), and see which of them is wrong", "%s differs from this machine's by %v", what, far.Round(time.Second))
 	}
-	return ok("the clocks agree within %v", max(far.Abs(), proxy).Round(time.Second))
+	return ok("the clocks agree within %v", max(far.Abs(), exact).Round(time.Second))
 }
 
 // apart is how far a clock that was read while an answer was made is ahead of ours, and how

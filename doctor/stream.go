@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -57,6 +58,7 @@ func (x *examination) stream(ctx context.Context, h http.Header, query string) (
 	}
 	if a.status != http.StatusOK {
 		defer cancel()
+		defer time.AfterFunc(x.cfg.Patience, cancel).Stop()
 		l.body = readSome(res)
 		return l
 	}
@@ -85,12 +87,11 @@ func codingOf(a answer) string {
 	return ""
 }
 
-// readSome reads the body of a refusal.
+// readSome reads the body of a refusal, as much of it as comes before the request is cancelled.
 func readSome(res *http.Response) []byte {
 	defer res.Body.Close()
-	body := make([]byte, 4096)
-	n, _ := res.Body.Read(body)
-	return body[:n]
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+	return body
 }
 
 func (l *live) awaitFirst(ctx context.Context, patience time.Duration) {

@@ -118,6 +118,10 @@ type RedisConfig struct {
 	// PoolSize (redis.pool_size) bounds the connections to each server. 0: ten
 	// for each processor. 0 to 1000.
 	PoolSize int `mapstructure:"pool_size"`
+	// VerifyTLS (redis.verify_tls) has the certificate of a rediss:// server checked. Without,
+	// who is between can read and change everything: for services whose certificates sign
+	// themselves. Default true.
+	VerifyTLS bool `mapstructure:"verify_tls"`
 	// Publish has writes published on their users' and topics' channels, for
 	// other nodes. Not in config.yaml.
 	Publish bool `mapstructure:"-"`
@@ -131,7 +135,7 @@ type RedisConfig struct {
 
 // DefaultRedisConfig returns the defaults of everything that has one.
 func DefaultRedisConfig() RedisConfig {
-	return RedisConfig{Prefix: "hb:", UserTTL: 720 * time.Hour, Timeout: 2 * time.Second, History: DefaultHistoryConfig()}
+	return RedisConfig{Prefix: "hb:", UserTTL: 720 * time.Hour, Timeout: 2 * time.Second, VerifyTLS: true, History: DefaultHistoryConfig()}
 }
 
 // Validate returns an error that names each key whose value is out of range. It

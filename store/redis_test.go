@@ -17,6 +17,7 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"hullbeam/internal/proctest"
 	"hullbeam/store"
 	"hullbeam/store/storetest"
 )
@@ -653,6 +654,19 @@ func TestRedisPassword(t *testing.T) {
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a password is told: %v", err)
 	}
+}
+
+// A certificate is checked, unless the configuration says otherwise: some services' sign themselves.
+func TestRedisTLS(t *testing.T) {
+	dir, addr := t.TempDir(), proctest.FreeAddr(t)
+	proctest.Certificate(t, dir, time.Now().Add(time.Hour))
+	_, port, _ := strings.Cut(addr, ":")
+	storetest.Redis(t, "--tls-port", port, "--tls-auth-clients", "no", "--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"))
+	cfg := redisConfig("rediss://" + addr)
+	_, err := openRedis(t, cfg).Put(t.Context(), "c", users("u", 1))
+	wantTrouble(t, err, "certificate")
+	cfg.VerifyTLS = false
+	put(t, openRedis(t, cfg), users("u", 1))
 }
 
 // A Redis that is full can be read: its epoch too.

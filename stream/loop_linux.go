@@ -306,7 +306,9 @@ func (l *loop) writeRest(s *socket) {
 			return
 		}
 	}
-	l.broker.metrics.write.Observe(time.Since(r.began).Seconds())
+	if r.events {
+		l.broker.metrics.write.Observe(time.Since(r.began).Seconds())
+	}
 	s.rest, s.armed = nil, false
 	if err := l.control(unix.EPOLL_CTL_MOD, int(s.fd), always); err != nil {
 		l.drop(s, ReasonError)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		closeVec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hullbeam_stream_closes_total",
-			Help: "Event streams ended, by reason, counted when the stream is out of the index.",
+			Help: "Event streams ended, by reason, counted when the stream is out of the index; also one that failed while it was opened, which is not among those opened.",
 		}, []string{"reason"}),
 		deliveryVec: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "hullbeam_delivery_seconds",
@@ -49,13 +50,15 @@ func newMetrics() *metrics {
 // wrote counts a write of frames that is done.
 func (m *metrics) wrote(due []frame, began time.Time) {
 	now := time.Now()
-	for i := range due {
-		if due[i].event != nil {
-			m.write.Observe(now.Sub(began).Seconds())
-			break
-		}
+	if hasEvents(due) {
+		m.write.Observe(now.Sub(began).Seconds())
 	}
 	m.delivered(due, now)
+}
+
+// hasEvents tells whether frames are more than a heartbeat.
+func hasEvents(frames []frame) bool {
+	return slices.ContainsFunc(frames, func(f frame) bool { return f.event != nil })
 }
 
 // delivered counts the delivery latency of what was written by now.

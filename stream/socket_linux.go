@@ -46,6 +46,7 @@ type rest struct {
 	frames   []frame
 	sent     int  // bytes of the first frame
 	last     bool // the stream ends behind it
+	events   bool // it had more than a heartbeat
 	began    time.Time
 	deadline tick
 }
@@ -127,7 +128,7 @@ func (s *socket) send(text []byte, due []frame, last bool) error {
 		b.metrics.wrote(due, began)
 		return nil
 	}
-	s.rest = &rest{frames: slices.Clone(due), last: last, began: began, deadline: s.loop.wheel.after(b.cfg.WriteTimeout)}
+	s.rest = &rest{frames: slices.Clone(due), last: last, events: hasEvents(due), began: began, deadline: s.loop.wheel.after(b.cfg.WriteTimeout)}
 	b.metrics.delivered(s.rest.skip(n), time.Now())
 	return nil
 }

@@ -34,11 +34,11 @@ var installations = []struct {
 	{"existingSecret=s", 5},
 	{"existingSecret=s,store=embedded", 4},
 	{"existingSecret=s,autoscaling.enabled=true,ingress.enabled=true,ingress.tlsSecret=t,serviceMonitor.enabled=true," +
-		"prometheusRule.enabled=true,config.stream.drain=2m,persistence.storageClassName=fast", 9},
+		"prometheusRule.enabled=true,config.stream.drain=2m,persistence.storageClassName=fast,extraEnv[0].name=HULLBEAM_TRACING_ENDPOINT,extraEnv[0].value=http://t:4318", 9},
 }
 
 // refused are values that the schema must not let through.
-var refused = []string{"", "existingSecret=s,store=memory", "existingSecret=s,config.secret=x", "existingSecret=s,replica=3"}
+var refused = []string{"", "existingSecret=s,store=memory", "existingSecret=s,config.secret=x", "existingSecret=s,config.tracing.headers={a=b}", "existingSecret=s,extraEnv[0].value=x", "existingSecret=s,replica=3"}
 
 func main() {
 	log.SetOutput(io.Discard) // Helm tells of each link each time

@@ -33,6 +33,9 @@ func TestFilesAgree(t *testing.T) {
 	}
 	address := func(service string) string { return c.Services[service].Networks["beam"].Address }
 	scraped := read(t, "prometheus.yml")
+	if strings.Contains(text, "native-histograms") && !strings.Contains(scraped, "always_scrape_classic_histograms: true") {
+		t.Error("Prometheus keeps native histograms alone, and the rules ask for classic buckets")
+	}
 	var nodes []string
 	for _, name := range []string{"node1", "node2"} {
 		nodes = append(nodes, address(name)+":8082")

@@ -35,11 +35,10 @@ func TestProcfile(t *testing.T) {
 	if !ok {
 		t.Fatal("the Procfile has no web")
 	}
-	redis := storetest.Redis(t)
 	_, port, _ := strings.Cut(addr, ":")
 	node := exec.Command("sh", "-c", "exec "+command)
 	node.Dir = dir
-	node.Env = append(appVariables(t), "PATH="+os.Getenv("PATH"), "DYNO=web.1", "PORT="+port, "REDIS_URL="+redis.URL())
+	node.Env = append(appVariables(t), "PATH="+os.Getenv("PATH"), "DYNO=web.1", "PORT="+port, "REDIS_URL="+herokuRedis(t))
 	var log bytes.Buffer
 	node.Stderr = &log
 	if err := node.Start(); err != nil {
@@ -65,6 +64,16 @@ func TestProcfile(t *testing.T) {
 	case <-time.After(killed):
 		t.Error("it does not stop")
 	}
+}
+
+// herokuRedis is the URL of a Redis as Heroku has them: over TLS, with a certificate that signs itself.
+func herokuRedis(t *testing.T) string {
+	t.Helper()
+	dir, addr := t.TempDir(), proctest.FreeAddr(t)
+	proctest.Certificate(t, dir, time.Now().Add(time.Hour))
+	_, port, _ := strings.Cut(addr, ":")
+	storetest.Redis(t, "--tls-port", port, "--tls-auth-clients", "no", "--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"))
+	return "rediss://" + addr
 }
 
 // appVariables are those that app.json sets or has made.
