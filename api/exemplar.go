@@ -3,18 +3,8 @@ package api
 import (
 	"context"
 
-	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// requestIDContext is the key of a request's id in its context.
-type requestIDContext struct{}
-
-// identified is a request's context with its id, for who is to say later where
-// something came from.
-func identified(c *gin.Context) context.Context {
-	return context.WithValue(c.Request.Context(), requestIDContext{}, c.GetString(requestIDKey))
-}
 
 // exemplarOf says in metrics which request something came from: by its trace, when there is one. nil: none is known.
 func exemplarOf(ctx context.Context) prometheus.Labels {

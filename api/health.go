@@ -3,9 +3,13 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
+
+// readyPatience bounds how long the store may take to answer /readyz and /metrics.
+const readyPatience = 2 * time.Second
 
 // getHealth says that the process answers.
 func getHealth(c *gin.Context) { c.String(http.StatusOK, "ok\n") }

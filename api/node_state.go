@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"runtime"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,9 +18,6 @@ var (
 	streamsDesc  = prometheus.NewDesc("hullbeam_streams", "Event streams open now, by connector.", []string{"connector"}, nil)
 	limitDesc    = prometheus.NewDesc("hullbeam_streams_limit", "How many streams this node takes: stream.max_streams, or what its file descriptors allow. 0: there is no bound.", nil, nil)
 )
-
-// readyPatience bounds how long the store may take to answer /readyz and /metrics.
-const readyPatience = 2 * time.Second
 
 // Describe implements [prometheus.Collector].
 func (n *nodeState) Describe(to chan<- *prometheus.Desc) {

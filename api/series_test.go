@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
@@ -36,6 +38,7 @@ func TestSeriesBudget(t *testing.T) {
 		id := fmt.Sprintf("connector-%d", i)
 		s.otherConnector(id)
 		s.journeys(id, 0, 1, 1)
+		s.updates(id)
 	}
 	all := s.series()
 	connectors := map[string]bool{}
@@ -47,6 +50,12 @@ func TestSeriesBudget(t *testing.T) {
 	if len(connectors) != 51 || !connectors["other"] {
 		t.Errorf("%d values of the label connector: %v", len(connectors), slices.Sorted(maps.Keys(connectors)))
 	}
+	for _, result := range []string{"no_listener", "stale", "invalid"} {
+		if got := s.metric("hullbeam_updates_total", "result", result); got != 200 {
+			t.Errorf("%v updates were %s, want 200", got, result)
+		}
+	}
+	t.Logf("%d series", len(all))
 	if budget := documentedBudget(t); len(all) > budget {
 		t.Errorf("%d series, and docs/metrics.md says %d", len(all), budget)
 	}
@@ -103,6 +112,22 @@ func (s *server) journey(connector string, visitor int, browser string) {
 	}
 }
 
+// updates has Hull tell of a connector's users what comes to different results.
+func (s *server) updates(connector string) {
+	s.t.Helper()
+	now := time.Now()
+	messages := []string{
+		userMessage("u1", plan("pro"), at(now)),
+		userMessage("u1", plan("older"), at(now.Add(-time.Hour))),
+		`{"user":{}}`,
+	}
+	body := `{"notification_id":"` + rand.Text() + `","configuration":{"id":"` + connector + `","organization":"` + org + `","secret":"` + secret + `"},` +
+		`"channel":"user:update","messages":[` + strings.Join(messages, ",") + `]}`
+	if r := s.notify([]byte(body)); r.status != http.StatusOK {
+		s.t.Fatalf("notification: %d %s", r.status, r.body)
+	}
+}
+
 // series are the names of all, with their labels, as /metrics has them.
 func (s *server) series() (names []string) {
 	s.t.Helper()
@@ -133,7 +158,7 @@ func (s *server) series() (names []string) {
 // otherConnector puts a connector like the first one in.
 func (s *server) otherConnector(id string) {
 	s.t.Helper()
-	c := store.Connector{ID: id, Settings: []byte(`{}`), PrivateSettings: []byte(`{"whitelisted_domains":["www.harbor.example"]}`)}
+	c := store.Connector{ID: id, Organization: org, Secret: secret, Settings: []byte(`{}`), PrivateSettings: []byte(`{"whitelisted_domains":["www.harbor.example"]}`)}
 	if _, err := s.store.PutConnector(s.t.Context(), c); err != nil {
 		s.t.Fatal(err)
 	}
