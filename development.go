@@ -175,7 +175,7 @@ func (d *development) greet(w io.Writer, cfg Config) {
   demonstration   %[2]s/demo/
   to play Hull    %[2]s/demo/dashboard.html
   for operators   %[2]s/admin/
-  documents       %[2]s/docs
+  documents       %[2]s/docs/
   API             %[2]s/docs/api
   metrics         %[2]s/metrics
   admin key       %[3]s

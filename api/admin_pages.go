@@ -38,7 +38,11 @@ func (s *Server) getAdminPage(c *gin.Context) {
 	}
 	info, err := fs.Stat(adminFiles, name)
 	if err != nil || info.IsDir() {
-		s.fail(c, newProblem("not_found", "There is no such file."))
+		refuse := s.missing
+		if s.cfg.AdminApart { // where there are no documents
+			refuse = s.fail
+		}
+		refuse(c, newProblem("not_found", "There is no such file."))
 		return
 	}
 	asPage(c, adminPolicy)

@@ -204,10 +204,10 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	s.public = s.engine()
+	s.public = s.engine(s.missing)
 	s.publicRoutes(s.public)
 	if s.admin = s.public; cfg.AdminApart {
-		s.admin = s.engine()
+		s.admin = s.engine(s.fail) // it has no documents that a page could lead to
 		s.healthRoutes(s.admin)
 	}
 	s.adminRoutes(s.admin)
@@ -217,8 +217,8 @@ func New(cfg Config, parts Parts) (*Server, error) {
 
 func init() { gin.SetMode(gin.ReleaseMode) } // its debug mode prints routes
 
-// engine makes a router with what holds for every route.
-func (s *Server) engine() *gin.Engine {
+// engine makes a router with what holds for every route, and refuses what has none.
+func (s *Server) engine(refuse func(*gin.Context, error)) *gin.Engine {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.UseRawPath, r.UnescapePathValues = true, true // a topic is one percent-encoded segment
@@ -228,7 +228,7 @@ func (s *Server) engine() *gin.Engine {
 	if s.cfg.Demo {
 		r.Use(s.thisMachine)
 	}
-	r.NoRoute(cors, func(c *gin.Context) { s.fail(c, newProblem("not_found", "No route has this path.")) })
+	r.NoRoute(cors, func(c *gin.Context) { refuse(c, newProblem("not_found", "No route has this path.")) })
 	r.NoMethod(cors, func(c *gin.Context) { s.fail(c, newProblem("method_not_allowed", "See /openapi.yaml.")) })
 	return r
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -36,14 +38,15 @@ type docsFile struct {
 // docsFiles are the files below /docs that were asked for. There are as many as there are
 // documents, twice: as pages, and as Markdown.
 type docsFiles struct {
-	site *docs.Site
-	mu   sync.Mutex
-	made map[string]docsFile
+	site    *docs.Site
+	missing func() ([]byte, error) // the page in place of one that there is not
+	mu      sync.Mutex
+	made    map[string]docsFile
 }
 
 func newDocsFiles() *docsFiles {
 	openapi, _ := static.FS.ReadFile("openapi.yaml") // it is there: embed
-	return &docsFiles{site: docs.NewSite(openapi), made: map[string]docsFile{}}
+	return &docsFiles{site: docs.NewSite(openapi), missing: sync.OnceValues(docs.Missing), made: map[string]docsFile{}}
 }
 
 // get makes a file when it is asked for first. fs.ErrNotExist: there is none of this name.
@@ -86,24 +89,44 @@ func (d *docsFiles) make(name string) (kind string, text []byte, err error) {
 
 // getDocs answers a document by its name: /docs/errors/token_expired is what a problem's
 // type leads to. Browsers get a page; who does not ask for one, and who asks for a name
-// that ends in .md, gets Markdown.
+// that ends in .md, gets Markdown. Its links are relative: it has one address, for /docs
+// and start/ would have them lead elsewhere.
 func (s *Server) getDocs(c *gin.Context) {
 	name := strings.Trim(c.Param("page"), "/")
-	if name == "" {
-		name = "start"
-	}
+	at := docs.Root + "/" + name
+	name = cmp.Or(name, "start")
 	c.Writer.Header().Set("Vary", "Accept, Accept-Encoding")
 	if path.Ext(name) == "" && !takesHTML(c.Request.Header) {
 		name += ".md"
 	}
 	file, err := s.docs.get(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		s.fail(c, newProblem("not_found", "There is no such document."))
+		s.missing(c, newProblem("not_found", "There is no such document."))
 	} else if err != nil {
 		s.fail(c, err)
+	} else if c.Request.URL.Path != at {
+		c.Redirect(http.StatusPermanentRedirect, (&url.URL{Path: at}).EscapedPath())
 	} else {
 		answerDocs(c, file)
 	}
+}
+
+// missing answers that there is nothing here, where people may have typed the address: a
+// browser gets a page that leads to the documents, others the problem.
+func (s *Server) missing(c *gin.Context, err error) {
+	if !takesHTML(c.Request.Header) {
+		s.fail(c, err)
+		return
+	}
+	page, broken := s.docs.missing()
+	if broken != nil {
+		s.fail(c, broken)
+		return
+	}
+	p := s.refusal(c, err)
+	asPage(c, docsPolicy)
+	c.Data(p.Status, "text/html; charset=utf-8", page)
+	c.Abort()
 }
 
 func answerDocs(c *gin.Context, file docsFile) {

@@ -2,8 +2,13 @@ package api_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+
+	"hullbeam/api"
 )
 
 // Browsers get pages, and who does not ask for one gets Markdown.
@@ -12,8 +17,8 @@ func TestDocsAreWhatIsAskedFor(t *testing.T) {
 	const browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	const html, markdown = "text/html; charset=utf-8", "text/markdown; charset=utf-8"
 	for _, row := range []struct{ path, accept, kind, has string }{
-		{"/docs", browser, html, "<h1 id=\"start-here\">Start here</h1>"},
 		{"/docs/", browser, html, "<h1 id=\"start-here\">Start here</h1>"},
+		{"/docs/", "Accept: */*", markdown, "# Start here"},
 		{"/docs/start", browser, html, `<a href="/docs/protocol">`},
 		{"/docs/start", "Accept: */*", markdown, "# Start here"},
 		{"/docs/start", "X-Nothing: there", markdown, "# Start here"},
@@ -36,9 +41,77 @@ func TestDocsAreWhatIsAskedFor(t *testing.T) {
 			t.Errorf("%s, %s: got %d %s %.300s, want %s", row.path, row.accept, r.status, r.header.Get("Content-Type"), r.body, row.has)
 		}
 	}
-	for _, path := range []string{"/docs/nothing", "/docs/site/page.html", "/docs/site/site.css", "/docs/other.css", "/docs/errors/nothing", "/docs/docs.go"} {
-		if r := s.do("GET", path, "", browser); r.status != http.StatusNotFound {
-			t.Errorf("%s: got %d", path, r.status)
+}
+
+var relative = regexp.MustCompile(`\]\(([\w./-]+\.md)[#)]`)
+
+// Each document has one address, from which the relative links of its Markdown lead to
+// other documents: another way to write it leads there.
+func TestDocsHaveOneAddress(t *testing.T) {
+	s := start(t, options{})
+	for path, want := range map[string]string{
+		"/docs": "/docs/", "/docs//": "/docs/", "/docs/errors/": "/docs/errors", "/docs//start": "/docs/start",
+		"/docs/decisions/0039-documents.md/": "/docs/decisions/0039-documents.md",
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := s.do(method, path, "", "Accept: text/markdown")
+			if got := r.header.Get("Location"); r.status != http.StatusPermanentRedirect || got != want {
+				t.Errorf("%s %s: got %d to %q, want %q", method, path, r.status, got, want)
+			}
+		}
+		text := s.do("GET", want, "", "Accept: text/markdown")
+		links := relative.FindAllStringSubmatch(string(text.body), -1)
+		if text.status != http.StatusOK || len(links) == 0 {
+			t.Errorf("%s: got %d, without links", want, text.status)
+		}
+		base, _ := url.Parse(want)
+		for _, m := range links {
+			to, _ := base.Parse(m[1])
+			if r := s.do("HEAD", to.Path, ""); r.status != http.StatusOK {
+				t.Errorf("%s: %s leads to %s: %d", want, m[1], to, r.status)
+			}
+		}
+	}
+}
+
+// Where nothing is, a browser gets a page that leads to the documents, and a program the
+// problem.
+func TestNothingIsHere(t *testing.T) {
+	s := start(t, options{})
+	const browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	for _, path := range []string{
+		"/", "/nothing", "/admin/nothing", "/docs/nothing", "/docs//etc/passwd", "/docs/site/page.html", "/docs/site/site.css",
+		"/docs/other.css", "/docs/errors/nothing", "/docs/errors/nothing/", "/docs/docs.go", "/docs/%3Cscript%3E",
+	} {
+		page := s.do("GET", path, "", browser)
+		text := string(page.body)
+		if page.status != http.StatusNotFound || page.header.Get("Content-Type") != "text/html; charset=utf-8" || page.header.Get("Cache-Control") != "no-store" ||
+			!strings.Contains(page.header.Get("Content-Security-Policy"), "style-src 'self'") ||
+			!strings.Contains(text, "<h1>There is nothing here</h1>") || !strings.Contains(text, `<a href="/docs/start"`) || strings.Contains(text, "/docs/.md") {
+			t.Errorf("%s: a browser got %d %v %.300s", path, page.status, page.header, text)
+		}
+		for _, accept := range []string{"*/*", "application/json", "text/markdown, text/html;q=0.5", "text/event-stream"} {
+			r := s.do("GET", path, "", "Accept: "+accept)
+			if r.status != http.StatusNotFound || r.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(r.body), `"code":"not_found"`) {
+				t.Errorf("%s, %s: got %d %v %.300s", path, accept, r.status, r.header, r.body)
+			}
+		}
+	}
+	if r := s.do("GET", "/api/v1/connectors/nothing", "", browser, adminKey); r.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("what a route refuses: got %v", r.header)
+	}
+}
+
+// The operators' listener has no documents that a page could lead to.
+func TestNothingIsHereApart(t *testing.T) {
+	s := start(t, options{config: func(c *api.Config) { c.AdminApart = true }})
+	for _, path := range []string{"/", "/docs/", "/admin/nothing"} {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		s.api.AdminHandler().ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: got %d %v", path, w.Code, w.Header())
 		}
 	}
 }

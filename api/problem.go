@@ -171,12 +171,18 @@ func comeBack(c *gin.Context, in time.Duration) {
 
 // fail answers with the problem that err is, and ends the request.
 func (s *Server) fail(c *gin.Context, err error) {
+	p := s.refusal(c, err)
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(p.Status, p)
+}
+
+// refusal notes that a request fails, and says of the answer what does not depend on its form.
+func (s *Server) refusal(c *gin.Context, err error) *problem {
 	p := problemOf(err)
 	annotate(c.Request.Context(), attrResult.String(p.Code))
 	s.failed(c.Request.Context(), err, "route", c.FullPath(), "request_id", c.GetString(requestIDKey))
 	comeBack(c, p.retryAfter)
 	c.Set(problemKey, p.Code)
-	c.Header("Content-Type", "application/problem+json")
 	c.Header("Cache-Control", "no-store")
-	c.AbortWithStatusJSON(p.Status, p)
+	return p
 }

@@ -39,7 +39,7 @@ func paths() []Attack {
 		hidden("another one's name in a database's words", "/api/v1/connectors/'%20OR%201=1--", "/api/v1/connectors/{c}'--", "/api/v1/connectors/*", "/api/v1/connectors/%25"),
 		unlessDevelopment(hidden("the demonstration site, which is for development", "/demo/", "/demo/index.html", "/demo/hull/users", "/demo")),
 		row("a redirect to another host", func(x *try) {
-			for _, path := range []string{"/admin//evil.test", "//evil.test/%2e%2e", "/admin/..//evil.test", "//evil.test/admin", `/\evil.test/admin`, "/admin?next=//evil.test"} {
+			for _, path := range []string{"/admin//evil.test", "//evil.test/%2e%2e", "/admin/..//evil.test", "//evil.test/admin", `/\evil.test/admin`, "/docs//evil.test/", "//evil.test/docs", "/admin?next=//evil.test"} {
 				for _, a := range x.raw(lines("GET "+path+" HTTP/1.1", "Host: {host}", "Connection: close", "")).answers {
 					x.say("%d", a.status)
 					if to := a.header.Get("Location"); strings.Contains(to, "evil") && !strings.HasPrefix(to, "/admin/") {

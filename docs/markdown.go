@@ -45,8 +45,14 @@ func render(source []byte, l linker) (rendered, error) {
 	root := parse(source)
 	var out rendered
 	if err := ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if h, ok := n.(*ast.Heading); ok && entering {
-			out.take(h, source)
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			out.take(n, source)
+		case *extast.Table:
+			labelCells(n, source)
 		}
 		return ast.WalkContinue, nil
 	}); err != nil {
@@ -166,12 +172,14 @@ func replace(old, replacement ast.Node) {
 }
 
 // elements renders what is not as goldmark does: headings that link to themselves, tables
-// and blocks of code that scroll by themselves and can be reached by keyboard, and no HTML.
+// and blocks of code that scroll by themselves and can be reached by keyboard, names in
+// tables that may go on on the next line, and no HTML.
 type elements struct{}
 
 func (elements) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindHeading, renderHeading)
 	r.Register(extast.KindTable, renderTable)
+	r.Register(ast.KindCodeSpan, renderSpan)
 	r.Register(ast.KindFencedCodeBlock, renderCode)
 	r.Register(ast.KindCodeBlock, renderCode)
 	r.Register(ast.KindHTMLBlock, leaveOut)
@@ -189,15 +197,6 @@ func renderHeading(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.W
 		fmt.Fprintf(w, ` <a class="anchor" href="#%s" aria-label="Link to this part">#</a>`, id)
 	}
 	fmt.Fprintf(w, "</h%d>\n", level)
-	return ast.WalkContinue, nil
-}
-
-func renderTable(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
-	if entering {
-		w.WriteString(`<div class="wide" tabindex="0" role="group" aria-label="Table"><table>` + "\n")
-	} else {
-		w.WriteString("</table></div>\n")
-	}
 	return ast.WalkContinue, nil
 }
 

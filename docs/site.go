@@ -105,9 +105,21 @@ func (s *Site) HTML(name string) ([]byte, error) {
 		p.Says = firstSentence(source)
 		_, p.Current, _ = around(path.Dir(name))
 	}
+	return p.execute()
+}
+
+// Missing is the page in place of one that there is not: it leads to all of them.
+func Missing() ([]byte, error) {
+	const title = "There is nothing here"
+	const body = `<h1>` + title + `</h1>
+<p>No page has this address. <a href="` + Root + `/">Start here</a>, or choose one of <a href="#contents">all documents</a>.</p>`
+	return page{Title: title, Says: "No page has this address.", Contents: Contents, Body: body}.execute()
+}
+
+func (p page) execute() ([]byte, error) {
 	var b bytes.Buffer
 	if err := pageTemplate().Execute(&b, p); err != nil {
-		return nil, fmt.Errorf("rendering %s: %w", name, err)
+		return nil, fmt.Errorf("rendering %s: %w", p.Title, err)
 	}
 	return b.Bytes(), nil
 }

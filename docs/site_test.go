@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"hullbeam/docs"
 )
 
@@ -73,6 +75,11 @@ var (
 // Every link of every page leads to something that is served, and to a part that is there.
 func TestPagesLink(t *testing.T) {
 	all := pages(t)
+	missing, err := docs.Missing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["one that there is not"] = string(missing)
 	anchors := map[string][]string{}
 	for name, page := range all {
 		for _, m := range ids.FindAllStringSubmatch(page, -1) {
@@ -87,9 +94,11 @@ func TestPagesLink(t *testing.T) {
 			to := strings.TrimSuffix(m[1], ".md")
 			target, document := strings.CutPrefix(to, "/docs/")
 			switch {
-			case to == "", to == "/docs":
+			case to == "":
 				target = name
-			case strings.Contains(to, "://"), slices.Contains([]string{docs.StylePath, docs.OpenAPIPath}, to):
+			case to == "/docs/":
+				target = "start"
+			case strings.Contains(to, "://"), slices.Contains([]string{docs.StylePath, docs.OpenAPIPath, "/install/files/logo.svg"}, to):
 				continue
 			case document && strings.HasSuffix(to, ".svg"):
 				if _, err := docs.Picture(target); err != nil {
@@ -127,6 +136,20 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// The cells of a table say of what column they are, for screens that have no room for columns,
+// and long names in them may be broken.
+func TestTablesHaveLittleRoom(t *testing.T) {
+	page := pages(t)["configuration"]
+	for _, want := range []string{
+		"<td><code>listen</code></td>\n<td data-column=\"Default\"><code>127.0.0.1:8082</code></td>", `<td data-column="Meaning">`,
+		`<code>HULLBEAM_<wbr>PUBLIC_<wbr>URL</code>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
 // Names come from requests: none leads out of the documents.
 func TestNamesOfOthers(t *testing.T) {
 	site := docs.NewSite(nil)
@@ -153,13 +176,67 @@ func TestAPIPage(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	openapi, err := os.ReadFile("../static/openapi.yaml")
+}
+
+// The API's page has every operation, with the parameters, bodies, answers and examples that
+// it is described with.
+func TestAPIPageIsWhole(t *testing.T) {
+	page := pages(t)["api"]
+	text, err := os.ReadFile("../static/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^      operationId: (\w+)$`).FindAllStringSubmatch(string(openapi), -1) {
-		if !strings.Contains(page, `<h3 id="`+m[1]+`">`) {
-			t.Errorf("the operation %s is missing", m[1])
+	var description struct {
+		Paths map[string]map[string]yaml.Node
+	}
+	if err := yaml.Unmarshal(text, &description); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range description.Paths {
+		for method, node := range item {
+			if method == "parameters" { // of all methods
+				continue
+			}
+			var o operation
+			if err := node.Decode(&o); err != nil {
+				t.Fatal(err)
+			}
+			_, section, _ := strings.Cut(page, `<h3 id="`+o.OperationID+`">`)
+			section, _, _ = strings.Cut(section, "</section>")
+			for _, part := range append(o.shown(), `<span class="method">`+strings.ToUpper(method)+`</span> <code class="path">`+path+"</code>") {
+				if !strings.Contains(section, part) {
+					t.Errorf("%s: no %s", o.OperationID, part)
+				}
+			}
 		}
 	}
+}
+
+// operation is one of the description, as far as it does not refer to what stands elsewhere.
+type operation struct {
+	OperationID string `yaml:"operationId"`
+	Parameters  []struct{ Name string }
+	RequestBody struct {
+		Content map[string]struct{ Examples map[string]any }
+	} `yaml:"requestBody"`
+	Responses map[string]any
+}
+
+// shown is what its part of the page has to have.
+func (o operation) shown() (parts []string) {
+	for _, p := range o.Parameters {
+		if p.Name != "" {
+			parts = append(parts, "<dt><code>"+p.Name+"</code>")
+		}
+	}
+	for kind, content := range o.RequestBody.Content {
+		parts = append(parts, "<div><code>"+kind+"</code>")
+		for name := range content.Examples {
+			parts = append(parts, `<p class="says">`+name+"</p>\n<pre")
+		}
+	}
+	for status := range o.Responses {
+		parts = append(parts, `"><code>`+status+"</code></dt>\n<dd>")
+	}
+	return parts
 }
