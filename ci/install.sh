@@ -3,11 +3,11 @@
 # testdata/{minihull,browser,grafana,packages,redocly} and static/admin have locks for.
 set -euo pipefail
 missing=()
-command -v gcc >/dev/null || missing+=(gcc libc6-dev) # the race detector
-command -v curl >/dev/null || missing+=(curl)         # the printed curl lines
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)       # the race detector
+command -v curl >/dev/null || missing+=(curl)               # the printed curl lines
 # Redis of the tests' own: they start the processes themselves, on free ports.
 command -v redis-server >/dev/null || missing+=(redis-server)
-command -v promtool >/dev/null || missing+=(prometheus)         # deploy/prometheus: it starts its own
+command -v promtool >/dev/null || missing+=(prometheus)     # deploy/prometheus: it starts its own
 command -v sqlite3 >/dev/null || missing+=(sqlite3)         # the backup that docs/recovery.md describes
 command -v openssl >/dev/null || missing+=(openssl)         # ci/soak.sh, for a key
 command -v zip >/dev/null || missing+=(zip)                 # ci/release.sh

@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -185,19 +184,4 @@ func firstSentence(source []byte) string {
 		}
 	}
 	return ""
-}
-
-// Names are all documents: those of the contents, and those of the directories.
-func Names() []string {
-	var names []string
-	for _, section := range Contents {
-		for _, d := range section.Documents {
-			names = append(names, d.Name)
-			files, _ := fs.Glob(FS, d.Name+"/*.md") // the pattern is a good one
-			for _, file := range files {
-				names = append(names, strings.TrimSuffix(file, ".md"))
-			}
-		}
-	}
-	return slices.Clip(names)
 }
