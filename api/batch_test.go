@@ -35,8 +35,8 @@ func (s *server) announce(path string, members ...string) reply {
 // extracted waits until so many extracts have ended like this.
 func (s *server) extracted(result string, count float64) {
 	s.t.Helper()
-	waitFor(s.t, func() bool { return s.metric("hullbeam_extracts_total", "result", result) == count })
-	waitFor(s.t, func() bool { return s.metric("hullbeam_extracts_running") == 0 })
+	storetest.Eventually(s.t, "the extract has ended", func() bool { return s.metric("hullbeam_extracts_total", "result", result) == count })
+	storetest.Eventually(s.t, "none is read any more", func() bool { return s.metric("hullbeam_extracts_running") == 0 })
 	s.quiet()
 }
 
@@ -209,7 +209,7 @@ func TestBatchEndsWithItsServer(t *testing.T) {
 	if r := s.announce("report.json"); r.status != 200 {
 		t.Fatalf("got %d %s", r.status, r.body)
 	}
-	waitFor(t, func() bool { return s.metric("hullbeam_extract_lines_total", "result", "taken") == 100 })
+	storetest.Eventually(t, "the first lines are taken", func() bool { return s.metric("hullbeam_extract_lines_total", "result", "taken") == 100 })
 	if got := s.metric("hullbeam_extracts_running"); got != 1 {
 		t.Errorf("%v running", got)
 	}
@@ -427,8 +427,8 @@ func TestBatchWaitsForTheStore(t *testing.T) {
 	}
 	failing.left.Store(1 << 30)
 	s.announce("report.json")
-	waitFor(t, func() bool { return failing.left.Load() <= 1<<30-2 }) // it is tried again
-	s.stop()                                                          // until it may not go on
+	storetest.Eventually(t, "it is tried again", func() bool { return failing.left.Load() <= 1<<30-2 })
+	s.stop() // until it may not go on
 	if !strings.Contains(s.log.String(), "line=0 users=0") || s.metric("hullbeam_extracts_total", "result", "partial") != 1 || strings.Count(s.log.String(), "the store fails") != 2 {
 		t.Errorf("the log does not say how far it came:\n%s", s.log)
 	}

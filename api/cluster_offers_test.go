@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hullbeam/store/storetest"
 )
 
 // An offer that one node is told to send reaches the streams of all that it is for,
@@ -19,6 +21,9 @@ func TestClusterOffers(t *testing.T) {
 	for _, l := range all {
 		l.expect("cache.miss")
 		l.expect("user.error")
+	}
+	for _, s := range c.all { // a node that finds an offer for who has just come sends it again when it hears of it
+		storetest.Eventually(t, "nobody has just come", func() bool { return s.api.Arrivals() == 0 })
 	}
 	for i, offer := range []struct {
 		to      string

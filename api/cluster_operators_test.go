@@ -82,6 +82,7 @@ func deleteConnector(t *testing.T, cut bool) {
 	if e := page.expect("close"); !strings.Contains(string(e.Data), "revoked") {
 		t.Errorf("the page got %s", e.Data)
 	}
+	c.settle() // the end of the tokens and that of the connector are told one after the other
 	for i, s := range c.all {
 		storetest.Eventually(t, "the node refuses the token", func() bool {
 			return s.do("GET", "/api/v1/stream?token="+token, "").code() == "token_invalid"

@@ -59,7 +59,7 @@ func stress(t *testing.T, cacheBytes int64) {
 	}
 	for began := time.Now(); time.Since(began) < *stressTime; {
 		c.redis.Do("CLIENT", "KILL", "USER", busUser(rand.IntN(3)))
-		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond) // so that it breaks now amid a hand-over, now after it
 	}
 	stop.Store(true)
 	putting.Wait()

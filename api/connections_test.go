@@ -52,7 +52,9 @@ func TestConnectionsThatWait(t *testing.T) {
 		"for its frames":       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, options{config: func(c *api.Config) { c.Limits.Connections = 3 }})
+			s := start(t, options{config: func(c *api.Config) {
+				c.Limits.Connections, c.Limits.HeaderTimeout, c.Limits.ReadTimeout = 3, time.Minute, time.Minute
+			}})
 			ended := make(chan struct{}, 3)
 			for range 3 {
 				conn := s.dial(say)
@@ -66,7 +68,7 @@ func TestConnectionsThatWait(t *testing.T) {
 			}
 			select {
 			case <-ended:
-			case <-time.After(8 * time.Second): // less than any time-out
+			case <-time.After(20 * time.Second): // less than any time-out
 				t.Error("none of those that wait was closed")
 			}
 			if n := s.metric("hullbeam_limits_total", "limit", "limits.connections"); n != 1 {

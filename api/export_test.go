@@ -58,6 +58,15 @@ func (s *Server) Late() int {
 	return len(c.late)
 }
 
+// Arrivals is of how many connectors visitors have come, or changed, for whom offers have
+// not been looked for yet.
+func (s *Server) Arrivals() int {
+	p := s.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.due)
+}
+
 // ReadPage reads the body of a page view as of a page of an origin, and returns what
 // Hull is told of its addresses. The error is that of a body which is refused.
 func ReadPage(body []byte, origin string) (url, referrer string, err error) {

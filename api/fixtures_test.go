@@ -210,6 +210,7 @@ func TestC16BadNotifications(t *testing.T) {
 			if want := float64(len(c.Hullbeam.Skipped)); c.Hullbeam.Skipped != nil && s.metric("hullbeam_updates_total", "result", "invalid") != want {
 				t.Errorf("skipped: got %v, want %v", s.metric("hullbeam_updates_total", "result", "invalid"), want)
 			}
+			s.quiet()
 			s.drain()
 			updates := 0
 			for _, e := range l.rest() {

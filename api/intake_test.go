@@ -25,6 +25,7 @@ func TestNotificationBodies(t *testing.T) {
 			if r := s.post(id, body, chunked); r.StatusCode != 200 {
 				t.Errorf("%d bytes, chunked %v: got %d", length, chunked, r.StatusCode)
 			}
+			s.quiet() // the node follows the user for the streams before
 			s.listen(s.token(claim("anonymous_id", anonymous))).expectPlan(id)
 		}
 	}

@@ -41,8 +41,7 @@ func TestClusterLiveView(t *testing.T) {
 	}
 	for string(listener.next().Event) != "offer" {
 	}
-	for event, _ := l.next(); event != "offer.delivered"; event, _ = l.next() {
-	}
+	l.offered("o1")
 	third.beacon("/api/v1/offers/o1/receipt", receipt(token, "clicked"))
 	l.expect("offer.receipt", `"clicked":1`)
 	listener.cancel()

@@ -17,6 +17,7 @@ import (
 	"hullbeam/api"
 	"hullbeam/hull"
 	"hullbeam/store"
+	"hullbeam/store/storetest"
 )
 
 var (
@@ -167,7 +168,7 @@ func (p *public) byExtract(beat string) {
 	p.files.Store(path, p.value(nobody, 0)+"\n"+p.fiction.reported(beat)+"\n"+`{"id":`+p.value(nobody, 0)+"\n")
 	before := p.metric("hullbeam_extracts_total")
 	p.want(200, "POST", "/batch?organization="+org+"&ship="+p.id+"&secret="+url.QueryEscape(p.secret), `{"url":`+quote(p.hullURL+path)+`}`, "Content-Type: application/json")
-	waitFor(p.t, func() bool { return p.metric("hullbeam_extracts_total") > before })
+	storetest.Eventually(p.t, "the extract has been read", func() bool { return p.metric("hullbeam_extracts_total") > before })
 	p.quiet()
 }
 
@@ -231,7 +232,7 @@ func (p *public) overhear(o *overheard, headers ...string) {
 func (p *public) wait(beat string) {
 	for _, o := range p.pages {
 		if p.shown && !p.spoilt && !o.stranger {
-			waitFor(p.t, func() bool { return strings.Contains(o.bytes.String(), beat) })
+			storetest.Eventually(p.t, o.name+" is told "+beat, func() bool { return strings.Contains(o.bytes.String(), beat) })
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"hullbeam/api"
 	"hullbeam/hull"
 	"hullbeam/store"
+	"hullbeam/store/storetest"
 )
 
 func TestC15NotificationHeaders(t *testing.T) {
@@ -168,7 +169,7 @@ func TestSettingsDoNotUndoARotation(t *testing.T) {
 			send(c.first)
 			<-held.entered
 			send(c.second)
-			waitFor(t, func() bool { return c.near(s, held) })
+			storetest.Eventually(t, "the second is about to change the connector", func() bool { return c.near(s, held) })
 			close(held.leave)
 			both.Wait()
 			got := must(s.store.Connector(t.Context(), ship))
@@ -329,7 +330,7 @@ func TestE4TrackedEvents(t *testing.T) {
 	l.expect("user.update")
 	s.hullSays.Store(&reply{status: http.StatusInternalServerError})
 	s.listen(s.token(claim("anonymous_id", "another-0123456789abcdef"))).expect("cache.miss")
-	waitFor(t, func() bool { return s.metric("hullbeam_lookups_total", "result", "failed") == 1 })
+	storetest.Eventually(t, "the look-up fails", func() bool { return s.metric("hullbeam_lookups_total", "result", "failed") == 1 })
 	s.hullSays.Store(nil)
 	s.do("GET", "/api/v1/stream?token=x", "")
 	s.quiet()

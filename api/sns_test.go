@@ -19,6 +19,7 @@ import (
 	"hullbeam/hull"
 	"hullbeam/hull/hulltest"
 	"hullbeam/store"
+	"hullbeam/store/storetest"
 )
 
 // snsServer is a server that Amazon SNS notifies.
@@ -281,7 +282,7 @@ func TestSNSShipUpdatesShareTheirQuestions(t *testing.T) {
 	for range many {
 		all.Go(func() { s.say("ship:update", "{}") })
 	}
-	waitFor(t, func() bool { return begun.Load() == many })
+	storetest.Eventually(t, "all have begun", func() bool { return begun.Load() == many })
 	close(waits)
 	all.Wait()
 	// Two, but for those that had not come to the question yet when the first was answered.

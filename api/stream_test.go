@@ -102,6 +102,7 @@ func TestC9LookUpInHull(t *testing.T) {
 	if want := `{"message":"ok","user":{"email":"ada@harbor.example","id":"u1","plan":"pro"},"segments":["VIP"],"account":{"name":"Harbor"},"account_segments":[],"events":[]}`; !sameJSON(t, e.Data, want) {
 		t.Errorf("got %s, want %s", e.Data, want)
 	}
+	s.quiet() // the topic led nowhere when the node began to follow it
 	other := s.listen(s.token(claim("anonymous_id", anonymous)))
 	if e2 := other.expect("user.update"); string(e2.ID) != string(e.ID) {
 		t.Errorf("the second page: got %s, want the stored %s", e2.ID, e.ID)
@@ -142,11 +143,7 @@ func TestLookUpEndsWithItsStream(t *testing.T) {
 		t.Error("the request ended before its look-up")
 	}
 	l.cancel()
-	for began := time.Now(); !answered(); time.Sleep(time.Millisecond) {
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("the request has not ended with its stream")
-		}
-	}
+	storetest.Eventually(t, "the request ends with its stream", answered)
 	if n := s.broker.Streams(); n != 0 {
 		t.Errorf("%d streams", n)
 	}
@@ -239,6 +236,7 @@ func TestA9OnceAndByKind(t *testing.T) {
 	all := s.listen(s.token(`{"claims":{"id":"u1","external_id":"7","email":"ADA@harbor.example","anonymous_id":["` + anonymous + `"]}}`))
 	kind := s.listen(s.token(claim("external_id", "ada@harbor.example")))
 	s.update(userMessage("u1", `"external_id":"7","email":"ada@harbor.example","contact_email":"ada@harbor.example"`, anonymousIDs(anonymous)))
+	s.quiet()
 	s.drain()
 	for l, want := range map[*listener]int{all: 1, kind: 0} {
 		got := 0
@@ -381,24 +379,9 @@ func TestC20StreamLimits(t *testing.T) {
 			}
 			first.cancel()
 			<-first.ended
-			waitFor(t, func() bool { return s.broker.Streams() < 2 })
+			storetest.Eventually(t, "a place is free", func() bool { return s.broker.Streams() < 2 })
 			s.listen(token)
 		})
-	}
-}
-
-// waitFor waits until what another goroutine does has come about.
-func waitFor(t testing.TB, come func() bool) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !come() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("it has not come about in 20 s")
-		}
 	}
 }
 

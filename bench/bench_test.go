@@ -65,7 +65,7 @@ func metric(t *testing.T, r *bench.Result, name string) float64 {
 // Every scenario against a server that does what it should.
 func TestScenarios(t *testing.T) {
 	onceMore := churn
-	onceMore.Rate, onceMore.TokenOnce = 0, true
+	onceMore.Rate, onceMore.TokenOnce, onceMore.Duration = 0, true, time.Second
 	paced := fanout
 	paced.Interval = 5 * time.Millisecond
 	updates := slow
@@ -85,7 +85,7 @@ func TestScenarios(t *testing.T) {
 		{"unicast via users", users, "delivered", 90},
 		{"notifications", notify, "delivered", 90},
 		{"churn", churn, "opened", 20},
-		{"churn as fast as possible", onceMore, "opened", 20},
+		{"churn as fast as possible", onceMore, "opened", float64(onceMore.Parallel + 1)}, // each is followed by another
 		{"slow", slow, "delivered_to_others", 9 * 20},
 		{"slow with updates", updates, "came_back_events", 1},
 		{"views", views, "views", 1500},

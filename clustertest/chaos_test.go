@@ -151,7 +151,7 @@ func (c *chaos) run(f fault) {
 		if f.node == nil {
 			c.serveWithoutRedis(f)
 		}
-		time.Sleep(time.Until(hit.Add(f.lasts)))
+		time.Sleep(time.Until(hit.Add(f.lasts))) // what it does to time-outs is what is tested
 		c.expect(anything)
 	}
 	if f.heal != nil {

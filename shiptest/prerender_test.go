@@ -30,6 +30,7 @@ func TestPageLoadedInAdvance(t *testing.T) {
 		const looking = setInterval(() => {
 			if (!performance.getEntriesByType("resource").some(({ name }) => name.includes("/ship/more-"))) return;
 			clearInterval(looking);
+			// Time for what must not be done: no event says that a page waits to be looked at.
 			setTimeout(tell, 300, document.prerendering ? "loaded in advance" : "loaded");
 		}, 20);
 	</script>`+b.snippet("data-track data-share=off"))
