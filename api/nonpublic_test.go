@@ -95,6 +95,7 @@ func (p *public) tell() {
 	}
 	p.hush = []string{secret, strings.TrimPrefix(adminKey, "Authorization: Bearer "), p.secret, p.identitySecret}
 	p.listen() // before anything is known, or by asking Hull
+	p.answered()
 	for _, way := range []func(beat string){p.byNotification, p.byOperator, p.byExtract, p.byNotification} {
 		beat := p.text(everybody)
 		way(beat)
@@ -226,6 +227,14 @@ func (p *public) overhear(o *overheard, headers ...string) {
 	}()
 	p.t.Cleanup(func() { leave(); <-o.ended })
 	p.pages = append(p.pages, o)
+}
+
+// answered waits until Hull has been asked for all pages. What it reports here has no time, so
+// that it would take the place of a state which is told meanwhile.
+func (p *public) answered() {
+	for _, o := range p.pages {
+		storetest.Eventually(p.t, o.name+" is told what Hull reports", func() bool { return strings.Contains(o.bytes.String(), "event: user.") })
+	}
 }
 
 // wait waits until all pages that follow the user, and may see it, know of a beat.
