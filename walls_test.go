@@ -53,7 +53,7 @@ var fenced = map[string][]string{
 	"github.com/yuin/goldmark":           {"docs", "internal/doctest"},
 	"github.com/r3labs/sse":              {"."},                                       // tail: a reader that we did not write; it serves nothing
 	"github.com/redis":                   {".", "store", "store/storetest", "stream"}, // storetest steers the servers of tests
-	"github.com/spf13/viper":             {"."},                                       // config_load.go: packages read no environment
+	"github.com/spf13/viper":             {"."},                                       // config.go: packages read no environment
 	"github.com/wcharczuk/go-chart":      {"bench"},                                   // plots are of no use to a server
 	"go.opentelemetry.io/otel":           {".", "api", "hull"},                        // what is traced
 	"go.opentelemetry.io/otel/exporters": {"."},                                       // tracing.go: who is told
@@ -63,7 +63,7 @@ var fenced = map[string][]string{
 const wallsText = `
 The walls (docs/architecture.md): hull, stream and store import neither each other nor api nor the
 command; static and docs import nothing of ours; api joins them, and the command builds them. gin stays
-at the edge, in api; viper in the command's config_load.go; r3labs/sse in tail and in tests. What one package
+at the edge, in api; viper in the command's config.go; r3labs/sse in tail and in tests. What one package
 needs of another comes in as a small interface or a func. If a new arrow is meant, put it into arrows or
 fenced, and into the document.`
 
@@ -91,7 +91,7 @@ func TestWalls(t *testing.T) {
 
 // TestFencedToOneFile holds the finer wall inside the command.
 func TestFencedToOneFile(t *testing.T) {
-	for file, fence := range map[string]string{"config_load.go": "github.com/spf13/viper", "tail.go": "github.com/r3labs/sse"} {
+	for file, fence := range map[string]string{"config.go": "github.com/spf13/viper", "tail.go": "github.com/r3labs/sse"} {
 		for _, other := range goFiles(t, ".") {
 			if slices.ContainsFunc(importsOfFile(t, other), func(p string) bool { return isUnder(p, fence) }) &&
 				other != file && !strings.HasSuffix(other, "_test.go") {
