@@ -69,7 +69,7 @@ func TestPageViews(t *testing.T) {
 	page.same(`new Set(views().map((view) => view.tab)).size`, `1`)
 	page.same(`views().filter((view) => Math.abs(Date.parse(view.local_time) - Date.now()) > 60000 || !/[+-]\d\d:\d\d$/.test(view.local_time))`, `[]`)
 	// A page that is left at once has its view, and its title.
-	page.eval(`void (history.pushState({}, "", "/last"), document.title = "Last", location.href = "/other")`)
+	page.eval(`void setTimeout(() => { history.pushState({}, "", "/last"); document.title = "Last"; location.href = "/other"; })`)
 	page.until(`location.pathname == "/other" && views().length == 8`)
 	page.same(`views().slice(-2).map(({ url, title, gone, view, tab }) => [url?.slice(location.origin.length), title, gone, view == views().at(-1).view, tab == views()[0].tab])`,
 		`[["/last","Last",null,true,true],[null,null,true,true,true]]`)
@@ -77,6 +77,32 @@ func TestPageViews(t *testing.T) {
 	b.told("ended", 1)
 	b.told("invalid", 0)
 	b.told("repeated", 0)
+}
+
+// Who says who they are while a page is looked at gets another token: until it is there the
+// view waits. That of somebody who is forgotten meanwhile is not the next one's.
+func TestPageViewBetweenTokens(t *testing.T) {
+	t.Parallel()
+	b, s := startBeam(t), newSite(t)
+	const slow = `
+		const quick = fetch;
+		window.fetch = (url, options) => window.slow && String(url).endsWith("/token") ? new Promise((go) => (window.go = () => go(quick(url, options)))) : quick(url, options);`
+	page := newProfile(t).tab(hear, known, slow, sent)
+	page.open(s.page("/shop", b.snippet(`data-track`)))
+	page.until(isOpen)
+	page.eval(`(history.pushState({}, "", "/a"), window.slow = true, void hullBrowser.identify({ external_id: "u1" }))`) // the view of /shop is told
+	page.until(`window.go && views().length == 1`)
+	page.eval(`void history.pushState({}, "", "/b")`) // that of /a waits
+	page.eval(`void (window.slow = false, go())`)
+	page.until(`views().length == 3`)
+	page.same(`views().map((view) => view.url.slice(location.origin.length))`, `["/shop","/a","/b"]`)
+	b.told("counted", 3)
+
+	page.eval(`(history.pushState({}, "", "/c"), hullBrowser.consent(false), history.pushState({}, "", "/d"), history.pushState({}, "", "/e"), void hullBrowser.consent(true))`)
+	page.until(heard("status", `e.state == "open"`) + ` == 3`)
+	page.eval(`void history.pushState({}, "", "/f")`)
+	page.until(`views().at(-1).url.endsWith("/f")`)
+	page.same(`views().map((view) => view.url.slice(location.origin.length))`, `["/shop","/a","/b","/e","/f"]`) // where consent is given is told
 }
 
 // One in ten page views reports how long its visitor waited until it was personalized, when

@@ -107,6 +107,7 @@ export const connect = (options: Options, isFirst: boolean, stated: () => Identi
     },
     token: () => target.answer_?.token,
     visit: () => visit,
+    asked: () => !!opened,
     state: () => shown,
   };
 

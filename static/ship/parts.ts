@@ -29,6 +29,8 @@ export interface Connection {
   token(): string | undefined;
   /** Another number for another visitor of this page. */
   visit(): number;
+  /** Whether a token is there, or asked for: the visitor has not been forgotten. */
+  asked(): boolean;
   /** What is known of the visitor. */
   state(): Update | undefined;
 }

@@ -12,7 +12,7 @@ type Message = [connection: Connection, path: string, body: object, visit?: numb
 let waiting: Message[] = [];
 const mostWaiting = 20;
 
-/** Connections that have had a token: where it is gone, consent is too, and nothing waits. */
+/** Connections that have had a token: where it is gone and none is asked for, consent is gone too, and nothing waits. */
 const had = new WeakSet<Connection>();
 
 /**
@@ -25,7 +25,7 @@ const tell = (...message: Message) => {
   const [connection, path, body, visit = connection.visit()] = message;
   const token = connection.token();
   if (!token) {
-    if (!had.has(connection)) waiting = [...waiting, [connection, path, body, visit] as Message].slice(-mostWaiting);
+    if (!had.has(connection) || connection.asked()) waiting = [...waiting, [connection, path, body, visit] as Message].slice(-mostWaiting);
     return;
   }
   if (visit != connection.visit()) return; // somebody else is there now
@@ -86,19 +86,22 @@ export const views: More["views"] = (connection) => {
   let count = 0;
   let here = place();
   let url = location.href;
-  let untold: object | undefined; // the view whose title may still come
+  let untold: Message | undefined; // the view whose title may still come
   let timer = 0;
   let reports = !document.hidden && Math.random() * sampled < 1; // who opens a page behind another does not wait for it
 
   const finish = () => {
     clearTimeout(timer);
-    if (untold) tell(connection, "pages", { ...untold, title: document.title.slice(0, 300) });
+    if (untold) {
+      Object.assign(untold[2], { title: document.title.slice(0, 300) });
+      tell(...untold);
+    }
     untold = undefined;
   };
   const begin = (referrer: string) => {
     finish();
     url = location.href;
-    untold = { url, referrer, local_time: localTime(), tab, view };
+    untold = [connection, "pages", { url, referrer, local_time: localTime(), tab, view }, connection.visit()];
     timer = setTimeout(finish, titleWait);
   };
   const next = (referrer: string) => {
