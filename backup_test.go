@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"hullbeam/internal/proctest"
 	"hullbeam/store/storetest"
 )
 
@@ -108,7 +109,7 @@ func (p *process) operate(method, path, body string) (status int, text string, e
 // backUp makes a backup beside data in dir as docs/recovery.md says.
 func backUp(t *testing.T, dir string) {
 	t.Helper()
-	commands := regexp.MustCompile("(?s)```sh\n( *umask .*?)```").FindStringSubmatch(read(t, "docs/recovery.md"))
+	commands := regexp.MustCompile("(?s)```sh\n( *umask .*?)```").FindStringSubmatch(proctest.ReadFile(t, "docs/recovery.md"))
 	if commands == nil {
 		t.Fatal("docs/recovery.md does not say how a backup is made")
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"hullbeam/internal/proctest"
 	"hullbeam/stream"
 )
 
@@ -95,7 +96,7 @@ func TestPersonalizationDocument(t *testing.T) {
 	rows := tableRows(t, file, "Attribute")
 	same(t, file+" and static/ship/options.ts", slices.Collect(maps.Keys(rows)), options)
 
-	_, events, _ := strings.Cut(read(t, "static/ship/types.ts"), "export interface Events {")
+	_, events, _ := strings.Cut(proctest.ReadFile(t, "static/ship/types.ts"), "export interface Events {")
 	events, _, _ = strings.Cut(events, "\n}")
 	var documented []string
 	for cell := range tableRows(t, file, "Event") {
@@ -107,10 +108,10 @@ func TestPersonalizationDocument(t *testing.T) {
 // snippetOptions are the attributes of the snippet's script tag.
 func snippetOptions(t *testing.T) []string {
 	t.Helper()
-	_, identity, _ := strings.Cut(read(t, "static/ship/types.ts"), "export interface Identity {")
+	_, identity, _ := strings.Cut(proctest.ReadFile(t, "static/ship/types.ts"), "export interface Identity {")
 	identity, _, _ = strings.Cut(identity, "\n}")
 	var names []string
-	for _, option := range submatches(read(t, "static/ship/options.ts")+identity, `(?m)^  (\w+)\??:`) {
+	for _, option := range submatches(proctest.ReadFile(t, "static/ship/options.ts")+identity, `(?m)^  (\w+)\??:`) {
 		names = append(names, "data-"+regexp.MustCompile(`[A-Z]`).ReplaceAllStringFunc(option, func(letter string) string { return "-" + strings.ToLower(letter) }))
 	}
 	return names
@@ -120,16 +121,16 @@ func TestProblemPages(t *testing.T) {
 	var pages []string
 	for _, file := range glob(t, "docs/errors/*.md") {
 		page := strings.TrimSuffix(filepath.Base(file), ".md")
-		if !strings.HasPrefix(read(t, file), "# "+page+"\n") {
+		if !strings.HasPrefix(proctest.ReadFile(t, file), "# "+page+"\n") {
 			t.Errorf("%s does not begin with its code", file)
 		}
 		pages = append(pages, page)
 	}
-	same(t, "docs/errors and api/problem.go", pages, submatches(read(t, "api/problem.go"), `\{"([a-z_]+)", http\.Status`))
+	same(t, "docs/errors and api/problem.go", pages, submatches(proctest.ReadFile(t, "api/problem.go"), `\{"([a-z_]+)", http\.Status`))
 }
 
 func TestOpenAPI(t *testing.T) {
-	text := read(t, "static/openapi.yaml")
+	text := proctest.ReadFile(t, "static/openapi.yaml")
 	var spec struct {
 		Paths map[string]map[string]yaml.Node
 	}
@@ -167,7 +168,7 @@ func TestOpenAPI(t *testing.T) {
 }
 
 func TestDependenciesDocument(t *testing.T) {
-	modules := submatches(read(t, "go.mod"), `(?m)^(?:require)?\s+(\S+\.\S+) v`)
+	modules := submatches(proctest.ReadFile(t, "go.mod"), `(?m)^(?:require)?\s+(\S+\.\S+) v`)
 	direct := func(paths []string) []string {
 		found := map[string]bool{}
 		for _, p := range paths {
@@ -188,7 +189,7 @@ func TestDependenciesDocument(t *testing.T) {
 		}
 		ofTests = append(ofTests, p.tests...)
 	}
-	text, tests, _ := strings.Cut(read(t, "docs/dependencies.md"), "Of tests alone:")
+	text, tests, _ := strings.Cut(proctest.ReadFile(t, "docs/dependencies.md"), "Of tests alone:")
 	needed := direct(ofCode)
 	alone := slices.DeleteFunc(direct(ofTests), func(m string) bool { return slices.Contains(needed, m) })
 	same(t, "docs/dependencies.md and the imports", firstCells(text), needed)
@@ -221,7 +222,7 @@ func TestMetricsDocument(t *testing.T) {
 	}
 	same(t, "docs/metrics.md and /metrics", documented, names)
 
-	text := read(t, "docs/metrics.md")
+	text := proctest.ReadFile(t, "docs/metrics.md")
 	for _, value := range submatches(exposed, `(?m)^hullbeam_\w+\{(?:event|reason|result|code|channel|message|path|call|store)="([^"]*)"`) {
 		if !strings.Contains(text, code(value)) {
 			t.Errorf("docs/metrics.md does not explain the label value %s", value)
@@ -242,7 +243,7 @@ func exposition(t *testing.T, collectors []prometheus.Collector) string {
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`)
 	for _, file := range slices.Concat(glob(t, "*.md"), glob(t, "docs/*.md"), glob(t, "docs/*/*.md")) {
-		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
+		for _, m := range link.FindAllStringSubmatch(proctest.ReadFile(t, file), -1) {
 			if strings.Contains(m[1], ":") {
 				continue // another place
 			}
@@ -252,7 +253,7 @@ func TestLinks(t *testing.T) {
 			}
 			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %s leads nowhere", file, m[0])
-			} else if m[2] != "" && !slices.Contains(anchors(read(t, target)), m[2]) {
+			} else if m[2] != "" && !slices.Contains(anchors(proctest.ReadFile(t, target)), m[2]) {
 				t.Errorf("%s: %s has no such heading", file, m[0])
 			}
 		}
@@ -293,7 +294,7 @@ func tableRows(t *testing.T, file, column string) map[string][]string {
 	t.Helper()
 	rows := map[string][]string{}
 	in := false
-	for _, cells := range tableLines(read(t, file)) {
+	for _, cells := range tableLines(proctest.ReadFile(t, file)) {
 		switch {
 		case cells == nil:
 			in = false
@@ -359,15 +360,6 @@ func submatches(text, pattern string) []string {
 	return found
 }
 
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 func glob(t *testing.T, pattern string) []string {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -382,7 +374,7 @@ func glob(t *testing.T, pattern string) []string {
 func TestDefectsDocument(t *testing.T) {
 	const file = "docs/decisions/0023-defects.md"
 	rows := map[string]bool{}
-	for _, cells := range tableLines(read(t, file)) {
+	for _, cells := range tableLines(proctest.ReadFile(t, file)) {
 		if cells == nil || cells[0] == "Row" || cells[0] == "---" {
 			continue
 		}
@@ -403,10 +395,10 @@ func TestDefectsDocument(t *testing.T) {
 	var tests strings.Builder
 	for _, pattern := range []string{"*_test.go", "*/*_test.go", "*/*/*_test.go"} {
 		for _, name := range glob(t, pattern) {
-			tests.WriteString(read(t, name))
+			tests.WriteString(proctest.ReadFile(t, name))
 		}
 	}
-	for _, name := range submatches(read(t, file), "`(Test[A-Za-z0-9]+)`") {
+	for _, name := range submatches(proctest.ReadFile(t, file), "`(Test[A-Za-z0-9]+)`") {
 		if !strings.Contains(tests.String(), "func "+name+"(") {
 			t.Errorf("%s names %s, which is nowhere", file, name)
 		}

@@ -311,7 +311,7 @@ func TestDoctorDocument(t *testing.T) {
 	for cell := range tableRows(t, file, "Check") {
 		rows = append(rows, submatches(cell, "`([a-z0-9_]+)`")...)
 	}
-	sections = append(sections, submatches(read(t, file), `(?m)^## ([a-z0-9_]+)$`)...)
+	sections = append(sections, submatches(proctest.ReadFile(t, file), `(?m)^## ([a-z0-9_]+)$`)...)
 	same(t, file+", the table, and the checks", rows, doctor.Checks())
 	same(t, file+", the sections, and the checks", sections, doctor.Checks())
 }

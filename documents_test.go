@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"hullbeam/internal/doctest"
+	"hullbeam/internal/proctest"
 )
 
 // Every block of every document is checked, by its language and by what the comments before
@@ -22,7 +23,7 @@ func TestDocuments(t *testing.T) {
 	pages := map[string][]doctest.Block{}
 	var all []doctest.Block
 	for _, file := range slices.Concat([]string{"README.md", "SECURITY.md"}, glob(t, "docs/*.md"), glob(t, "docs/*/*.md")) {
-		blocks, err := doctest.Blocks(file, []byte(read(t, file)))
+		blocks, err := doctest.Blocks(file, []byte(proctest.ReadFile(t, file)))
 		if err != nil {
 			t.Error(err)
 		}
@@ -110,7 +111,9 @@ func checkBlock(t *testing.T, b doctest.Block) error {
 	case "promql":
 		return checkQueries(t, b.Text)
 	case "sse":
-		return doctest.CheckEvents(b.Text, func(event string) bool { return strings.Contains(read(t, "static/openapi.yaml"), code(event)) })
+		return doctest.CheckEvents(b.Text, func(event string) bool {
+			return strings.Contains(proctest.ReadFile(t, "static/openapi.yaml"), code(event))
+		})
 	case "http":
 		return doctest.CheckHTTP(b.Text)
 	case "go":
@@ -202,7 +205,7 @@ func checkMarkup(t *testing.T, text string) error {
 func markedBy(t *testing.T) []string {
 	names := snippetOptions(t)
 	for _, file := range glob(t, "static/ship/*.ts") {
-		for _, group := range submatches(read(t, file), `data-hull-(\([a-z|]+|[a-z]+)`) {
+		for _, group := range submatches(proctest.ReadFile(t, file), `data-hull-(\([a-z|]+|[a-z]+)`) {
 			for name := range strings.SplitSeq(strings.Trim(group, "(|"), "|") {
 				names = append(names, "data-hull-"+name)
 			}
@@ -215,7 +218,7 @@ func markedBy(t *testing.T) []string {
 // of the Makefile, commands of hullbeam and their flags.
 func checkCommands(t *testing.T, text string) error {
 	for _, target := range submatches(text, `(?m)^(?:\$ )?make ([a-z]+)`) {
-		if !strings.Contains(read(t, "Makefile"), "\n"+target+":") {
+		if !strings.Contains(proctest.ReadFile(t, "Makefile"), "\n"+target+":") {
 			return fmt.Errorf("the Makefile has no %s", target)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"hullbeam/internal/proctest"
+
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
@@ -217,7 +219,7 @@ func compileFiles(t *testing.T, files map[string]string, declaration string) str
 	t.Helper()
 	dir := t.TempDir()
 	files = maps.Clone(files)
-	files["ship.d.ts"], files["hull.d.ts"], files["ambient.d.ts"] = read(t, "static/dist/ship.d.ts"), declaration, ambient
+	files["ship.d.ts"], files["hull.d.ts"], files["ambient.d.ts"] = proctest.ReadFile(t, "static/dist/ship.d.ts"), declaration, ambient
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"hullbeam/internal/proctest"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -27,12 +29,12 @@ type composeFile struct {
 // What the files of the directory say of each other holds.
 func TestFilesAgree(t *testing.T) {
 	var c composeFile
-	text := read(t, "docker-compose.yml")
+	text := proctest.ReadFile(t, "docker-compose.yml")
 	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
 		t.Fatal(err)
 	}
 	address := func(service string) string { return c.Services[service].Networks["beam"].Address }
-	scraped := read(t, "prometheus.yml")
+	scraped := proctest.ReadFile(t, "prometheus.yml")
 	if strings.Contains(text, "native-histograms") && !strings.Contains(scraped, "always_scrape_classic_histograms: true") {
 		t.Error("Prometheus keeps native histograms alone, and the rules ask for classic buckets")
 	}
@@ -53,7 +55,7 @@ func TestFilesAgree(t *testing.T) {
 			t.Errorf("Prometheus does not scrape %s", name)
 		}
 	}
-	conf := read(t, "nginx.conf")
+	conf := proctest.ReadFile(t, "nginx.conf")
 	for _, name := range []string{"nodes", "streams"} {
 		upstream := regexp.MustCompile(`(?s)upstream ` + name + ` \{.*?\n  \}`).FindString(conf)
 		var servers []string
@@ -89,7 +91,7 @@ func TestFilesAgree(t *testing.T) {
 // No secret has a default, and .env.example has them all, empty.
 func TestNoDefaultSecrets(t *testing.T) {
 	required := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\$\{(\w+)(:\?)?`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
+	for _, m := range regexp.MustCompile(`\$\{(\w+)(:\?)?`).FindAllStringSubmatch(proctest.ReadFile(t, "docker-compose.yml"), -1) {
 		required[m[1]] = m[2] != ""
 	}
 	for _, name := range []string{"SECRET", "ADMIN_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD"} {
@@ -98,7 +100,7 @@ func TestNoDefaultSecrets(t *testing.T) {
 		}
 	}
 	named := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^(#?)(\w+)=(.*)$`).FindAllStringSubmatch(read(t, ".env.example"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(#?)(\w+)=(.*)$`).FindAllStringSubmatch(proctest.ReadFile(t, ".env.example"), -1) {
 		named[m[2]] = true
 		needed, used := required[m[2]]
 		if !used {
@@ -112,13 +114,4 @@ func TestNoDefaultSecrets(t *testing.T) {
 			t.Errorf(".env.example does not have %s", name)
 		}
 	}
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

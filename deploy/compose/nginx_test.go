@@ -94,7 +94,7 @@ func TestNginx(t *testing.T) {
 		}
 	})
 
-	if log := read(t, front.Log); strings.Contains(log, token) || !strings.Contains(log, "/api/v1/stream") {
+	if log := proctest.ReadFile(t, front.Log); strings.Contains(log, token) || !strings.Contains(log, "/api/v1/stream") {
 		t.Errorf("the log has no streams, or a token:\n%.2000s", log)
 	}
 }

@@ -48,7 +48,7 @@ func startNginx(t *testing.T, nodes ...string) *fronttest.Site {
 		t.Fatalf("%v: ci/install.sh installs it", err)
 	}
 	dir, addr := t.TempDir(), proctest.FreeAddr(t)
-	conf := read(t, "nginx.conf")
+	conf := proctest.ReadFile(t, "nginx.conf")
 	for old, to := range map[string]string{
 		"listen 80 ":         "listen " + addr + " ",
 		"172.30.83.11:8082 ": nodes[0] + " ", "172.30.83.12:8082 ": nodes[1] + " ",
@@ -71,7 +71,7 @@ func startNginx(t *testing.T, nodes ...string) *fronttest.Site {
 	}
 	fronttest.Start(t, cmd, os.Interrupt) // with its workers
 	if !proctest.Within(fronttest.Soon, func() bool { c, err := net.Dial("tcp", addr); return err == nil && c.Close() == nil }) {
-		t.Fatalf("nginx does not listen: %s", read(t, log))
+		t.Fatalf("nginx does not listen: %s", proctest.ReadFile(t, log))
 	}
 	return &fronttest.Site{URL: "http://" + addr, Client: fronttest.Apart, Log: log}
 }

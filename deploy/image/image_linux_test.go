@@ -64,7 +64,7 @@ func TestImage(t *testing.T) {
 
 // The port that is exposed is the one that it listens on, and what is kept is in the volume.
 func TestDockerfileAgrees(t *testing.T) {
-	text := read(t, filepath.Join(project, "Dockerfile"))
+	text := proctest.ReadFile(t, filepath.Join(project, "Dockerfile"))
 	env := environment(text)
 	if want := ":" + instruction(t, text, "EXPOSE"); !slices.Contains(env, "HULLBEAM_LISTEN="+want) {
 		t.Errorf("EXPOSE is %s, the environment %q", want, env)
@@ -92,7 +92,7 @@ type image struct {
 // buildImage makes what the Dockerfile makes, of what .dockerignore lets in.
 func buildImage(t *testing.T) image {
 	t.Helper()
-	text := read(t, filepath.Join(project, "Dockerfile"))
+	text := proctest.ReadFile(t, filepath.Join(project, "Dockerfile"))
 	root := t.TempDir()
 	build := exec.Command(filepath.Join(buildContext(t), "ci/build.sh"), filepath.Join(root, "hullbeam"))
 	if out, err := build.CombinedOutput(); err != nil {
@@ -160,7 +160,7 @@ func buildContext(t *testing.T) string {
 	t.Helper()
 	to := t.TempDir()
 	var with, without []string
-	for line := range strings.Lines(read(t, filepath.Join(project, ".dockerignore"))) {
+	for line := range strings.Lines(proctest.ReadFile(t, filepath.Join(project, ".dockerignore"))) {
 		line = strings.TrimSpace(line)
 		if wanted, ok := strings.CutPrefix(line, "!"); ok {
 			with = append(with, wanted)
@@ -241,13 +241,4 @@ func words(list string) (words []string) {
 		words = append(words, m[1])
 	}
 	return words
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

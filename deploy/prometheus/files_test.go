@@ -2,12 +2,13 @@ package prometheus
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"hullbeam/internal/proctest"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -29,7 +30,7 @@ func readRules(t *testing.T, file string) (rules []rule) {
 	var content struct {
 		Groups []struct{ Rules []rule }
 	}
-	if err := yaml.Unmarshal([]byte(read(t, file)), &content); err != nil {
+	if err := yaml.Unmarshal([]byte(proctest.ReadFile(t, file)), &content); err != nil {
 		t.Fatal(err)
 	}
 	for _, group := range content.Groups {
@@ -53,7 +54,7 @@ func readDashboard(t *testing.T) (questions []question) {
 			Targets []struct{ Expr string }
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, dashboardFile)), &board); err != nil {
+	if err := json.Unmarshal([]byte(proctest.ReadFile(t, dashboardFile)), &board); err != nil {
 		t.Fatal(err)
 	}
 	row := ""
@@ -106,7 +107,7 @@ func TestEveryRuleIsTested(t *testing.T) {
 	var got cases
 	for _, file := range []string{"recording_test.yml", "alerts_test.yml"} {
 		var in cases
-		if err := yaml.Unmarshal([]byte(read(t, file)), &in); err != nil {
+		if err := yaml.Unmarshal([]byte(proctest.ReadFile(t, file)), &in); err != nil {
 			t.Fatal(err)
 		}
 		got.Tests = append(got.Tests, in.Tests...)
@@ -136,7 +137,7 @@ func TestEveryRuleIsTested(t *testing.T) {
 // Each alert says how bad it is, what is wrong and what to read, and docs/alerts.md
 // has a section for each.
 func TestAlertsAreDocumented(t *testing.T) {
-	document := read(t, "../../docs/alerts.md")
+	document := proctest.ReadFile(t, "../../docs/alerts.md")
 	var alerts, sections []string
 	for _, r := range readRules(t, "alerts.yml") {
 		alerts = append(alerts, r.Alert)
@@ -166,7 +167,7 @@ func TestAlertsAreDocumented(t *testing.T) {
 // What is asked for by its name is there: a metric of Hullbeam in docs/metrics.md, or a
 // recorded one. A misspelled one among several in an expression would not be missed.
 func TestNamesAreKnown(t *testing.T) {
-	metrics := read(t, "../../docs/metrics.md")
+	metrics := proctest.ReadFile(t, "../../docs/metrics.md")
 	var recorded []string
 	for _, r := range readRules(t, "recording.yml") {
 		recorded = append(recorded, r.Record)
@@ -188,13 +189,4 @@ func TestNamesAreKnown(t *testing.T) {
 	for _, r := range slices.Concat(readRules(t, "recording.yml"), readRules(t, "alerts.yml")) {
 		check(r.name(), r.Expr)
 	}
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -50,8 +50,8 @@ func startPrometheus(t *testing.T, nodes []*node) *server {
 	dir, addr := t.TempDir(), proctest.FreeAddr(t)
 	for name, text := range map[string]string{
 		"prometheus.yml": settings,
-		"recording.yml":  hurry(read(t, "recording.yml")),
-		"alerts.yml":     hurry(read(t, "alerts.yml")),
+		"recording.yml":  hurry(proctest.ReadFile(t, "recording.yml")),
+		"alerts.yml":     hurry(proctest.ReadFile(t, "alerts.yml")),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

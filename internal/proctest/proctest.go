@@ -1,5 +1,5 @@
 // Package proctest is what tests that run hullbeam as a process have in common:
-// building it, an address for it, and waiting.
+// building it, an address and files for it, and waiting.
 package proctest
 
 import (
@@ -47,4 +47,14 @@ func Within(limit time.Duration, so func() bool) bool {
 		}
 	}
 	return true
+}
+
+// ReadFile is the text of a file.
+func ReadFile(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
