@@ -3,6 +3,7 @@ package shiptest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	stdlog "log"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
@@ -191,26 +193,52 @@ func (b *tab) run(actions ...chromedp.Action) {
 // eval is the value of an expression, or of what its promise comes to, as JSON.
 func (b *tab) eval(expression string) string {
 	b.t.Helper()
-	var value json.RawMessage
-	b.run(chromedp.Evaluate("(async () => JSON.stringify(await ("+expression+") ?? null))()", &value,
-		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
-	var text string
-	if err := json.Unmarshal(value, &text); err != nil {
-		b.t.Fatalf("%s: %s", expression, value)
+	text, err := b.evaluate(expression)
+	if err != nil {
+		b.t.Fatal(err)
 	}
 	return text
 }
 
-// until waits until an expression is true.
+func (b *tab) evaluate(expression string) (text string, err error) {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	var value json.RawMessage
+	err = chromedp.Run(ctx, chromedp.Evaluate("(async () => JSON.stringify(await ("+expression+") ?? null))()", &value,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	if err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(value, &text); err != nil {
+		return "", fmt.Errorf("%s: %s", expression, value)
+	}
+	return text, nil
+}
+
+// until waits until an expression is true, also in a page that another is about to take the
+// place of.
 func (b *tab) until(expression string) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
-	for b.eval("!!("+expression+")") != "true" {
+	for {
+		is, err := b.evaluate("!!(" + expression + ")")
+		if is == "true" {
+			return
+		}
+		if err != nil && !isOfNavigation(err) {
+			b.t.Fatal(err)
+		}
 		if time.Now().After(deadline) {
 			b.t.Fatalf("it never came to be: %s\n%s\n%s", expression, b.eval("window.heard"), strings.Join(b.log(), "\n"))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// isOfNavigation tells whether an expression had no value since its page was left meanwhile.
+func isOfNavigation(err error) bool {
+	said, ok := errors.AsType[*cdproto.Error](err)
+	return ok && said.Code == -32000 && strings.Contains(said.Message, "navigated")
 }
 
 // same fails when an expression's value is another one; want is JSON as JSON.stringify
